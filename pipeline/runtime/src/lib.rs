@@ -1,0 +1,1 @@
+//! The crate with IO: Kafka, log, evaluation, epochs, dead letters, metrics, clock.

@@ -1,0 +1,1 @@
+//! HTTP over committed epochs: metrics, health and the published tables.
