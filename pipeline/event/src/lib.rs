@@ -1,1 +1,26 @@
-//! Events, Arrow schemas, units and the traits at the edges: the leaf that every other crate knows.
+//! Events, their Arrow schemas, units, and the traits at the edges.
+//!
+//! This is the leaf crate: every other crate knows it and it knows none of them. It holds what crosses a
+//! boundary and nothing else: the JSON events that travel on Kafka ([`official`], [`delivery`],
+//! [`dead_letter`]), the topics they travel on ([`topic`]), the units they are counted in ([`units`],
+//! [`period`]), the clock ([`clock`]) and the two traits a connector is written against ([`source`]).
+//! It does no IO.
+
+pub mod clock;
+pub mod dead_letter;
+pub mod decode;
+pub mod delivery;
+pub mod official;
+pub mod period;
+pub mod source;
+pub mod topic;
+pub mod units;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use dead_letter::{DeadLetter, Origin, Reason};
+pub use decode::{Decoded, Message, Rejected};
+pub use delivery::DeliveryEvent;
+pub use official::{OfficialEvent, OfficialStatus};
+pub use period::Period;
+pub use source::{PollOutcome, Sink, SinkError, Source, SourceError};
+pub use topic::Topic;
