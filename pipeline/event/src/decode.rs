@@ -93,10 +93,10 @@ pub(crate) fn instant_micros(field: &str, text: &str) -> Result<i64, Refusal> {
 
 /// Checks a municipality code; `0` stands for the whole country.
 pub(crate) fn check_area(field: &str, code: i32) -> Result<(), Refusal> {
-    if code == 0 || (101..=860).contains(&code) {
+    if code == 0 || crate::municipality::is_municipality(code) {
         return Ok(());
     }
     let message =
-        format!("{field}: expected 0 (whole country) or a municipality code 101 to 860, got {code}");
+        format!("{field}: expected 0 (whole country) or one of the 98 municipality codes, got {code}");
     Err((Reason::InvalidValue, message))
 }

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod dead_letter;
 pub mod decode;
 pub mod delivery;
+pub mod municipality;
 pub mod official;
 pub mod period;
 pub mod source;
