@@ -5,12 +5,14 @@ use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    ArrayRef, Int32Builder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, Date32Builder, Int32Builder, Int64Builder, RecordBatch, StringBuilder,
+    TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
 
 use crate::decode::{Refusal, check_area, check_text, instant_micros, parse_object};
+use crate::period::days_since_1970;
 use crate::{Decoded, Message, Period, Reason, Rejected};
 
 /// A delivery, as produced by a connector.
@@ -42,13 +44,16 @@ impl DeliveryEvent<'_> {
     }
 }
 
-/// Schema of decoded deliveries. Units: `records` a count, `delivered_at` UTC.
+/// Schema of decoded deliveries. `period` is in its published form ([`Period::published`]), `period_start` and
+/// `period_end` are its first and last day. Units: `records` a count, `delivered_at` UTC.
 pub fn schema() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Arc::new(Schema::new(vec![
             Field::new("source", DataType::Utf8, false),
             Field::new("municipality", DataType::Int32, false),
             Field::new("period", DataType::Utf8, false),
+            Field::new("period_start", DataType::Date32, false),
+            Field::new("period_end", DataType::Date32, false),
             Field::new("records", DataType::Int64, false),
             Field::new("control_sum", DataType::Utf8, true),
             Field::new("delivered_at", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false),
@@ -82,6 +87,7 @@ fn check<'a>(
 pub fn decode<'m>(messages: impl IntoIterator<Item = Message<'m>>) -> Decoded {
     let (mut source, mut municipality) = (StringBuilder::new(), Int32Builder::new());
     let (mut period, mut records) = (StringBuilder::new(), Int64Builder::new());
+    let (mut period_start, mut period_end) = (Date32Builder::new(), Date32Builder::new());
     let mut control_sum = StringBuilder::new();
     let mut delivered = TimestampMicrosecondBuilder::new().with_timezone("UTC");
     let (mut partition, mut offset) = (Int32Builder::new(), Int64Builder::new());
@@ -92,7 +98,9 @@ pub fn decode<'m>(messages: impl IntoIterator<Item = Message<'m>>) -> Decoded {
             Ok((event, reference_period, delivered_at)) => {
                 source.append_value(&event.source);
                 municipality.append_value(event.municipality);
-                period.append_value(reference_period.to_string());
+                period.append_value(reference_period.published());
+                period_start.append_value(days_since_1970(reference_period.first_day()));
+                period_end.append_value(days_since_1970(reference_period.last_day()));
                 records.append_value(event.records);
                 control_sum.append_option(event.control_sum.as_deref());
                 delivered.append_value(delivered_at);
@@ -106,6 +114,8 @@ pub fn decode<'m>(messages: impl IntoIterator<Item = Message<'m>>) -> Decoded {
         Arc::new(source.finish()),
         Arc::new(municipality.finish()),
         Arc::new(period.finish()),
+        Arc::new(period_start.finish()),
+        Arc::new(period_end.finish()),
         Arc::new(records.finish()),
         Arc::new(control_sum.finish()),
         Arc::new(delivered.finish()),

@@ -9,12 +9,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    ArrayRef, Int32Builder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, Date32Builder, Int32Builder, Int64Builder, RecordBatch, StringBuilder,
+    TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
 
 use crate::decode::{Refusal, check_area, check_text, instant_micros, parse_object};
+use crate::period::days_since_1970;
 use crate::units::{DecimalError, parse_micro};
 use crate::{Decoded, Message, Period, Reason, Rejected};
 
@@ -88,7 +90,8 @@ impl OfficialEvent<'_> {
     }
 }
 
-/// Schema of decoded figures. Units: `value_micro` millionths of the measure's unit; instants UTC.
+/// Schema of decoded figures. `period` is in its published form ([`Period::published`]), `period_start` and
+/// `period_end` are its first and last day. Units: `value_micro` millionths of the measure's unit; instants UTC.
 pub fn schema() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         let instant = || DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
@@ -98,6 +101,8 @@ pub fn schema() -> SchemaRef {
             Field::new("measure", DataType::Utf8, false),
             Field::new("area", DataType::Int32, false),
             Field::new("period", DataType::Utf8, false),
+            Field::new("period_start", DataType::Date32, false),
+            Field::new("period_end", DataType::Date32, false),
             Field::new("breakdown", DataType::Utf8, false),
             Field::new("breakdown_value", DataType::Utf8, false),
             Field::new("value_micro", DataType::Int64, true),
@@ -171,6 +176,7 @@ pub fn decode<'m>(messages: impl IntoIterator<Item = Message<'m>>) -> Decoded {
     let (mut publisher, mut table, mut measure) =
         (StringBuilder::new(), StringBuilder::new(), StringBuilder::new());
     let (mut area, mut period) = (Int32Builder::new(), StringBuilder::new());
+    let (mut period_start, mut period_end) = (Date32Builder::new(), Date32Builder::new());
     let (mut breakdown, mut breakdown_value) = (StringBuilder::new(), StringBuilder::new());
     let (mut value, mut status) = (Int64Builder::new(), StringBuilder::new());
     let mut published = TimestampMicrosecondBuilder::new().with_timezone("UTC");
@@ -190,7 +196,9 @@ pub fn decode<'m>(messages: impl IntoIterator<Item = Message<'m>>) -> Decoded {
         table.append_value(&row.event.table);
         measure.append_value(&row.event.measure);
         area.append_value(row.event.area);
-        period.append_value(row.period.to_string());
+        period.append_value(row.period.published());
+        period_start.append_value(days_since_1970(row.period.first_day()));
+        period_end.append_value(days_since_1970(row.period.last_day()));
         breakdown.append_value(joined(row.event.breakdown.keys().map(AsRef::as_ref)));
         breakdown_value.append_value(joined(row.event.breakdown.values().map(AsRef::as_ref)));
         value.append_option(row.value_micro);
@@ -206,6 +214,8 @@ pub fn decode<'m>(messages: impl IntoIterator<Item = Message<'m>>) -> Decoded {
         Arc::new(measure.finish()),
         Arc::new(area.finish()),
         Arc::new(period.finish()),
+        Arc::new(period_start.finish()),
+        Arc::new(period_end.finish()),
         Arc::new(breakdown.finish()),
         Arc::new(breakdown_value.finish()),
         Arc::new(value.finish()),

@@ -66,6 +66,11 @@ impl Period {
     }
 }
 
+/// A date as Arrow's `Date32` counts it.
+pub(crate) fn days_since_1970(date: NaiveDate) -> i32 {
+    date.num_days_from_ce() - 719_163
+}
+
 fn date(year: i32, month: u32, day: u32) -> NaiveDate {
     NaiveDate::from_ymd_opt(year, month, day).unwrap_or(NaiveDate::MAX)
 }
@@ -153,6 +158,9 @@ mod tests {
             assert_eq!(period.published(), published);
             assert_eq!(period.first_day().to_string(), first, "{text}");
             assert_eq!(period.last_day().to_string(), last, "{text}");
+            let epoch = NaiveDate::from_ymd_opt(1970, 1, 1).expect("date");
+            let days = (period.last_day() - epoch).num_days();
+            assert_eq!(i64::from(days_since_1970(period.last_day())), days);
         }
     }
 
