@@ -1,1 +1,19 @@
-//! The model: SQL files with checked headers, their order, layers and pure transforms over Arrow.
+//! The model: what an indicator is.
+//!
+//! SQL files ([`catalogue`]) with checked headers ([`header`]), reference tables ([`reference`]), disclosure
+//! control ([`disclosure`]), the contracts of the published tables ([`contract`]) and the two pure
+//! evaluations that turn events into tables ([`evaluation`]). Nothing here does IO, reads a clock or knows
+//! Kafka: Arrow batches in, Arrow batches out.
+
+pub mod catalogue;
+pub mod contract;
+pub mod disclosure;
+pub mod error;
+pub mod evaluation;
+pub mod header;
+pub mod reference;
+pub mod session;
+
+pub use catalogue::{Layer, Model, SourceFile, SqlModel};
+pub use error::{ModelError, Problem};
+pub use evaluation::{Groups, TableInputs};

@@ -1,0 +1,378 @@
+//! Loading the model: SQL files in five folders, one layer each, ordered by what they read.
+//!
+//! | folder | layer | may read |
+//! |---|---|---|
+//! | `staging` | S | events |
+//! | `spells` | L local | S, L |
+//! | `measures` | A additive | L, A, reference |
+//! | `indicators` | P published | A, P, reference |
+//! | `tables` | T tables | `disclosed` (P after disclosure control), T, public models, reference |
+//!
+//! A table never reads what has not passed disclosure control, unless its header says that it carries no
+//! number of persons. The order comes from the SQL's own table references; a cycle, an unknown name and a
+//! forbidden reference are errors with file, line and the nearest known name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::array::RecordBatch;
+use datafusion::sql::parser::DFParser;
+use datafusion::sql::resolve::resolve_table_references;
+use include_dir::{Dir, include_dir};
+use sha2::{Digest, Sha256};
+
+use crate::error::{ModelError, Problem, nearest};
+use crate::header::{self, Header};
+use crate::reference;
+
+/// The layer of a model; the order is the way of the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// S: renames, casts, converts units.
+    Staging,
+    /// L: any deterministic SQL that is local to its key.
+    Local,
+    /// A: integer sums and counts by grain.
+    Additive,
+    /// P: indicators.
+    Published,
+    /// T: published tables over indicators that passed disclosure control.
+    Table,
+}
+
+impl Layer {
+    /// Every layer, in order.
+    pub const ALL: [Self; 5] = [Self::Staging, Self::Local, Self::Additive, Self::Published, Self::Table];
+
+    /// The letter in the header.
+    pub fn letter(self) -> &'static str {
+        match self {
+            Self::Staging => "S",
+            Self::Local => "L",
+            Self::Additive => "A",
+            Self::Published => "P",
+            Self::Table => "T",
+        }
+    }
+
+    /// The folder under `sql/`.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Staging => "staging",
+            Self::Local => "spells",
+            Self::Additive => "measures",
+            Self::Published => "indicators",
+            Self::Table => "tables",
+        }
+    }
+}
+
+/// Events as the staging layer sees them.
+pub const EVENT_OFFICIAL: &str = "event_official";
+/// Deliveries as the staging layer sees them.
+pub const EVENT_DELIVERIES: &str = "event_deliveries";
+/// Indicators after disclosure control, with everything that was ever known.
+pub const DISCLOSED: &str = "disclosed";
+/// What the headers of the indicators say, as a table.
+pub const INDICATOR_CATALOGUE: &str = "indicator_catalogue";
+/// One row: the as-of date and the instant of the evaluation.
+pub const EVALUATION: &str = "evaluation";
+
+const EVENTS: [&str; 2] = [EVENT_OFFICIAL, EVENT_DELIVERIES];
+const TABLE_INPUTS: [&str; 3] = [DISCLOSED, INDICATOR_CATALOGUE, EVALUATION];
+
+/// SQL functions that depend on when or how often they are called.
+const IMPURE: [&str; 7] =
+    ["now", "current_date", "current_time", "current_timestamp", "random", "uuid", "today"];
+
+/// A file of the model: path below `sql/` and text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// e.g. `indicators/full_time_unemployed.sql`.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// One checked SQL model.
+#[derive(Debug, Clone)]
+pub struct SqlModel {
+    /// The file's stem; the name other models read it by.
+    pub name: String,
+    /// Path below `sql/`.
+    pub path: String,
+    /// Its header.
+    pub header: Header,
+    /// The statement.
+    pub sql: String,
+    /// Names it reads.
+    pub reads: BTreeSet<String>,
+}
+
+/// The whole model.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// SQL models; each comes after everything it reads.
+    pub models: Vec<SqlModel>,
+    /// Reference tables by name.
+    pub reference: BTreeMap<String, RecordBatch>,
+    /// SHA-256 over all SQL files, hex.
+    pub sql_sha256: String,
+    /// SHA-256 over all reference files, hex.
+    pub reference_sha256: String,
+}
+
+static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../sql");
+
+impl Model {
+    /// The model that the binary carries.
+    ///
+    /// # Errors
+    /// [`ModelError::Invalid`] with every problem of every file.
+    pub fn embedded() -> Result<Self, ModelError> {
+        let mut files = Vec::new();
+        for folder in EMBEDDED.dirs() {
+            for file in folder.files() {
+                let path = file.path().to_string_lossy().replace('\\', "/");
+                if path.ends_with(".md") {
+                    continue;
+                }
+                let text = file.contents_utf8().ok_or_else(|| {
+                    ModelError::Invalid(vec![Problem {
+                        file: path.clone(),
+                        line: 0,
+                        message: "expected UTF-8".to_owned(),
+                    }])
+                })?;
+                files.push(SourceFile { path, text: text.to_owned() });
+            }
+        }
+        Self::load(files)
+    }
+
+    /// Loads and checks a model from its files.
+    ///
+    /// # Errors
+    /// [`ModelError::Invalid`] with every problem of every file.
+    pub fn load(mut files: Vec<SourceFile>) -> Result<Self, ModelError> {
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut problems = Vec::new();
+        let mut models: BTreeMap<String, SqlModel> = BTreeMap::new();
+        let mut reference = BTreeMap::new();
+        let (mut sql_digest, mut reference_digest) = (Sha256::new(), Sha256::new());
+        for file in &files {
+            let (folder, name) = file.path.split_once('/').unwrap_or(("", &file.path));
+            let digest = if folder == "reference" { &mut reference_digest } else { &mut sql_digest };
+            digest.update(format!("{}\0{}\0", file.path, file.text));
+            if folder == "reference" {
+                match reference::read(name, &file.text) {
+                    Ok((table, batch)) => drop(reference.insert(table, batch)),
+                    Err(message) => problems.push(at(file, 0, message)),
+                }
+                continue;
+            }
+            let Some(layer) = Layer::ALL.into_iter().find(|layer| layer.folder() == folder) else {
+                let folders = Layer::ALL.map(Layer::folder).join(", ");
+                problems.push(at(file, 0, format!("expected a folder of {folders} or reference")));
+                continue;
+            };
+            match load_model(file, layer, name) {
+                Ok(model) => match models.get(&model.name) {
+                    Some(other) => {
+                        problems.push(at(file, 0, format!("the name is taken by {}", other.path)));
+                    }
+                    None => drop(models.insert(model.name.clone(), model)),
+                },
+                Err(found) => problems.extend(found),
+            }
+        }
+        for model in models.values() {
+            check_reads(model, &models, &reference, &mut problems);
+            check_counts(model, &models, &mut problems);
+        }
+        if !problems.is_empty() {
+            problems.sort();
+            return Err(ModelError::Invalid(problems));
+        }
+        Ok(Self {
+            models: in_order(models)?,
+            reference,
+            sql_sha256: hex::encode(sql_digest.finalize()),
+            reference_sha256: hex::encode(reference_digest.finalize()),
+        })
+    }
+
+    /// The models of one layer, in order.
+    pub fn layer(&self, layer: Layer) -> impl Iterator<Item = &SqlModel> {
+        self.models.iter().filter(move |model| model.header.layer == layer)
+    }
+
+    /// The indicator of a name.
+    pub fn indicator(&self, name: &str) -> Option<&SqlModel> {
+        self.layer(Layer::Published).find(|model| model.name == name)
+    }
+}
+
+fn at(file: &SourceFile, line: usize, message: String) -> Problem {
+    Problem { file: file.path.clone(), line, message }
+}
+
+fn load_model(file: &SourceFile, layer: Layer, name: &str) -> Result<SqlModel, Vec<Problem>> {
+    let Some(name) = name.strip_suffix(".sql") else {
+        return Err(vec![at(file, 0, "expected a file that ends in .sql".to_owned())]);
+    };
+    let mut problems = Vec::new();
+    let header = header::parse(&file.path, &file.text).map_err(|found| problems.extend(found)).ok();
+    if let Some(header) = &header
+        && header.layer != layer
+    {
+        let message =
+            format!("layer {} does not belong into the folder {}", header.layer.letter(), layer.folder());
+        problems.push(at(file, 1, message));
+    }
+    let statements = DFParser::parse_sql(&file.text).map_err(|error| {
+        problems.push(at(file, line_in(&error.to_string()), format!("not valid SQL: {error}")));
+    });
+    let mut reads = BTreeSet::new();
+    if let Ok(statements) = statements {
+        match (statements.len(), statements.front()) {
+            (1, Some(statement)) => match resolve_table_references(statement, true) {
+                Ok((tables, _)) => reads.extend(tables.iter().map(|table| table.table().to_owned())),
+                Err(error) => problems.push(at(file, 0, error.to_string())),
+            },
+            (count, _) => {
+                problems.push(at(file, 0, format!("expected one SELECT, found {count} statements")))
+            }
+        }
+    }
+    for (number, line) in file.text.lines().enumerate() {
+        let code = line.split("--").next().unwrap_or_default().to_ascii_lowercase();
+        let words = code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        for word in words.filter(|word| IMPURE.contains(word)) {
+            let message =
+                format!("{word} depends on when it runs: read as_of or evaluated_at from {EVALUATION}");
+            problems.push(at(file, number + 1, message));
+        }
+    }
+    match header {
+        Some(header) if problems.is_empty() => Ok(SqlModel {
+            name: name.to_owned(),
+            path: file.path.clone(),
+            header,
+            sql: file.text.clone(),
+            reads,
+        }),
+        _ => Err(problems),
+    }
+}
+
+/// The line that a parser error names ("… at Line: 3, Column: 7"), or 0.
+fn line_in(message: &str) -> usize {
+    message
+        .split_once("Line: ")
+        .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next())
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or(0)
+}
+
+/// The first line on which a name stands as a whole word, or 0.
+fn line_of(text: &str, name: &str) -> usize {
+    let is_word =
+        |line: &str| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == name);
+    text.lines().position(|line| !line.starts_with("--") && is_word(line)).map_or(0, |index| index + 1)
+}
+
+fn check_reads(
+    model: &SqlModel,
+    models: &BTreeMap<String, SqlModel>,
+    reference: &BTreeMap<String, RecordBatch>,
+    problems: &mut Vec<Problem>,
+) {
+    let layer = model.header.layer;
+    for name in &model.reads {
+        let allowed = if EVENTS.contains(&name.as_str()) {
+            layer == Layer::Staging
+        } else if TABLE_INPUTS.contains(&name.as_str()) {
+            layer == Layer::Table
+        } else if reference.contains_key(name) {
+            layer >= Layer::Additive
+        } else if let Some(read) = models.get(name) {
+            let from = read.header.layer;
+            match layer {
+                Layer::Staging => false,
+                Layer::Local => from <= Layer::Local,
+                Layer::Additive => from == Layer::Local || from == Layer::Additive,
+                Layer::Published => from == Layer::Additive || from == Layer::Published,
+                Layer::Table => from == Layer::Table || read.header.public,
+            }
+        } else {
+            let known =
+                models.keys().chain(reference.keys()).map(String::as_str).chain(EVENTS).chain(TABLE_INPUTS);
+            let hint = nearest(name, known).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            problems.push(Problem {
+                file: model.path.clone(),
+                line: line_of(&model.sql, name),
+                message: format!("unknown table {name}{hint}"),
+            });
+            continue;
+        };
+        if !allowed {
+            problems.push(Problem {
+                file: model.path.clone(),
+                line: line_of(&model.sql, name),
+                message: format!(
+                    "layer {} may not read {name}: see the table of layers in sql/README.md",
+                    layer.letter()
+                ),
+            });
+        }
+    }
+}
+
+fn check_counts(model: &SqlModel, models: &BTreeMap<String, SqlModel>, problems: &mut Vec<Problem>) {
+    let Some(counts) = &model.header.counts else { return };
+    if models.get(counts).is_none_or(|other| other.header.layer != Layer::Published) {
+        let names = models.values().filter(|m| m.header.layer == Layer::Published).map(|m| m.name.as_str());
+        let hint = nearest(counts, names).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        problems.push(Problem {
+            file: model.path.clone(),
+            line: 1,
+            message: format!("counts: {counts} is no indicator{hint}"),
+        });
+    }
+}
+
+fn in_order(mut models: BTreeMap<String, SqlModel>) -> Result<Vec<SqlModel>, ModelError> {
+    let mut ordered: Vec<SqlModel> = Vec::new();
+    let mut done: BTreeSet<String> = BTreeSet::new();
+    while !models.is_empty() {
+        let ready: Vec<String> = models
+            .values()
+            .filter(|model| model.reads.iter().all(|name| done.contains(name) || !models.contains_key(name)))
+            .map(|model| model.name.clone())
+            .collect();
+        if ready.is_empty() {
+            let problems = models.values().map(|model| Problem {
+                file: model.path.clone(),
+                line: 0,
+                message: format!(
+                    "reads itself in a circle with {}",
+                    models
+                        .keys()
+                        .filter(|name| model.reads.contains(*name))
+                        .cloned()
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                ),
+            });
+            return Err(ModelError::Invalid(problems.collect()));
+        }
+        for name in ready {
+            if let Some(model) = models.remove(&name) {
+                done.insert(name);
+                ordered.push(model);
+            }
+        }
+    }
+    ordered.sort_by_key(|model| model.header.layer);
+    Ok(ordered)
+}

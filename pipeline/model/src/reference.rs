@@ -1,0 +1,122 @@
+//! Reference tables: dated CSV files under `sql/reference`.
+//!
+//! Each has a declared schema; a missing or unknown column, or a value of the wrong type, is an error with the
+//! line. Codes stay text with their leading zeros.
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::csv::ReaderBuilder;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+/// Declares a reference table: name and columns. A trailing `?` marks a column that may be blank.
+const TABLES: [(&str, &[(&str, DataType)]); 4] = [
+    (
+        "areas",
+        &[
+            ("municipality", DataType::Utf8),
+            ("name", DataType::Utf8),
+            ("jobcentre", DataType::Utf8),
+            ("jobcentre_name", DataType::Utf8),
+            ("cluster", DataType::Utf8),
+            ("cluster_name", DataType::Utf8),
+            ("region", DataType::Utf8),
+            ("region_name", DataType::Utf8),
+            ("valid_from", DataType::Date32),
+            ("valid_to?", DataType::Date32),
+        ],
+    ),
+    (
+        "benefits",
+        &[
+            ("code", DataType::Utf8),
+            ("danish", DataType::Utf8),
+            ("jobindsats_family?", DataType::Utf8),
+            ("gap_rule", DataType::Utf8),
+            ("in_refund_ladder", DataType::Boolean),
+            ("net_yearly_cost_oere?", DataType::Int64),
+            ("valid_from", DataType::Date32),
+            ("valid_to?", DataType::Date32),
+        ],
+    ),
+    (
+        "sources",
+        &[
+            ("source", DataType::Utf8),
+            ("publisher", DataType::Utf8),
+            ("table_id", DataType::Utf8),
+            ("danish_title", DataType::Utf8),
+            ("cadence", DataType::Utf8),
+            ("official_lag_days", DataType::Int32),
+            ("tolerance_days", DataType::Int32),
+            ("replaced_lag?", DataType::Utf8),
+        ],
+    ),
+    (
+        "targets",
+        &[
+            ("area_kind", DataType::Utf8),
+            ("area", DataType::Utf8),
+            ("indicator", DataType::Utf8),
+            ("benefit", DataType::Utf8),
+            ("zero_date", DataType::Date32),
+            ("zero_value", DataType::Float64),
+            ("target_date", DataType::Date32),
+            ("target_value", DataType::Float64),
+            ("direction", DataType::Utf8),
+            ("owner", DataType::Utf8),
+            ("note?", DataType::Utf8),
+        ],
+    ),
+];
+
+/// The schema of a reference table.
+pub fn schema(table: &str) -> Option<SchemaRef> {
+    let (_, columns) = TABLES.iter().find(|(name, _)| *name == table)?;
+    let fields = columns.iter().map(|(name, kind)| {
+        let bare = name.trim_end_matches('?');
+        Field::new(bare, kind.clone(), bare.len() < name.len())
+    });
+    Some(Arc::new(Schema::new(fields.collect::<Vec<_>>())))
+}
+
+/// Reads a reference file; returns the table's name and its rows.
+pub(crate) fn read(file: &str, text: &str) -> Result<(String, RecordBatch), String> {
+    let known = || TABLES.map(|(name, _)| format!("{name}.csv")).join(", ");
+    let table = file.strip_suffix(".csv").ok_or_else(|| format!("expected one of {}", known()))?;
+    let schema =
+        schema(table).ok_or_else(|| format!("unknown reference table: expected one of {}", known()))?;
+    let expected = schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(",");
+    let header = text.lines().next().unwrap_or_default();
+    if header != expected {
+        return Err(format!("expected the columns {expected}, got {header}"));
+    }
+    let reader = ReaderBuilder::new(schema.clone())
+        .with_header(true)
+        .build(Cursor::new(text.as_bytes()))
+        .map_err(|error| error.to_string())?;
+    let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+    let batch = concat_batches(&schema, &batches).map_err(|error| error.to_string())?;
+    Ok((table.to_owned(), batch))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_columns_and_wrong_values_are_refused() {
+        let header =
+            "source,publisher,table_id,danish_title,cadence,official_lag_days,tolerance_days,replaced_lag";
+        let good = format!("{header}\njobindsats-y25i01,jobindsats,y25i01,Ledige,M,19,3,\n");
+        let (table, batch) = read("sources.csv", &good).expect("table");
+        assert_eq!((table.as_str(), batch.num_rows()), ("sources", 1));
+        let error = read("sources.csv", &good.replace("cadence", "rhythm")).expect_err("columns");
+        assert!(error.contains("expected the columns"), "{error}");
+        let error = read("sources.csv", &good.replace(",19,", ",soon,")).expect_err("value");
+        assert!(error.contains("soon") && error.contains("line 2"), "{error}");
+        assert!(read("prices.csv", "").expect_err("unknown").contains("areas.csv"));
+    }
+}

@@ -1,0 +1,76 @@
+//! Running SQL models over Arrow batches with DataFusion.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Schema};
+use datafusion::datasource::MemTable;
+use datafusion::error::DataFusionError;
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use crate::error::ModelError;
+
+/// Threads one evaluation may use.
+const PARTITIONS: usize = 2;
+
+/// A session that knows the given tables and nothing else: no files, no catalogues, no clock.
+pub struct Session(SessionContext);
+
+impl Default for Session {
+    fn default() -> Self {
+        let mut config = SessionConfig::new().with_target_partitions(PARTITIONS);
+        // Published tables promise plain Utf8.
+        config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+        Self(SessionContext::new_with_config(config))
+    }
+}
+
+impl Session {
+    /// Makes a table known.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn register(&self, name: &str, batch: RecordBatch) -> Result<(), ModelError> {
+        let table = MemTable::try_new(batch.schema(), vec![vec![batch]]);
+        table
+            .and_then(|table| self.0.register_table(name, Arc::new(table)))
+            .map(drop)
+            .map_err(|error| ModelError::evaluation(name, error))
+    }
+
+    /// Runs a query and returns its rows as one batch.
+    ///
+    /// # Errors
+    /// What DataFusion says, under the name given.
+    pub async fn query(&self, name: &str, sql: &str) -> Result<RecordBatch, ModelError> {
+        self.collect(sql).await.map_err(|error| ModelError::evaluation(name, error))
+    }
+
+    async fn collect(&self, sql: &str) -> Result<RecordBatch, DataFusionError> {
+        let frame = self.0.sql(sql).await?;
+        let schema = Arc::new(Schema::new(frame.schema().fields().clone()));
+        let batches = frame.collect().await?;
+        let batch = concat_batches(&schema, &batches)?;
+        plain_text(batch)
+    }
+}
+
+/// Turns string views into plain strings.
+fn plain_text(batch: RecordBatch) -> Result<RecordBatch, DataFusionError> {
+    if batch.schema().fields().iter().all(|field| field.data_type() != &DataType::Utf8View) {
+        return Ok(batch);
+    }
+    let mut columns = Vec::with_capacity(batch.num_columns());
+    let mut fields = Vec::with_capacity(batch.num_columns());
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        if field.data_type() == &DataType::Utf8View {
+            columns.push(arrow::compute::cast(column, &DataType::Utf8)?);
+            fields.push(Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)));
+        } else {
+            columns.push(Arc::clone(column));
+            fields.push(Arc::clone(field));
+        }
+    }
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}

@@ -1,0 +1,16 @@
+-- layer: S
+-- grain: source, municipality, period, delivered_at
+-- unit: records as a count
+-- why: what arrived when, for freshness and completeness
+-- danish: Leverancer
+-- source: topic rettidig.deliveries
+-- public: yes
+SELECT
+    source,
+    lpad(CAST(municipality AS VARCHAR), 4, '0') AS municipality,
+    period,
+    period_end,
+    delivered_at,
+    max(records) AS records
+FROM event_deliveries
+GROUP BY source, municipality, period, period_end, delivered_at
