@@ -73,31 +73,33 @@ if ! has rustup && ! has cargo; then
 fi
 
 if has rustup; then
-    installed=$(rustup toolchain list 2>/dev/null)
-    if ! grep -q "^$wanted\b" <<<"$installed"; then
-        # The same version is often there under another name ("stable"): linking it saves a download,
-        # and is the only way on a machine that reaches package registries alone.
-        linked=
+    export RUSTUP_AUTO_INSTALL=0 # what is installed is installed here, and said
+    right_version() { [[ $(rustc --version 2>/dev/null) == "rustc $wanted "* ]]; }
+    if ! right_version; then
+        # An override of this folder that an earlier version of the pin needed would hide the pin.
+        rustup override unset >/dev/null 2>&1 || true
+    fi
+    if ! right_version; then
+        # The same version is often there under another name ("stable"): using it saves a download, and is
+        # the only way on a machine that reaches package registries alone.
         while read -r name _; do
-            [[ -n $name && $name != no ]] || continue
             if [[ $(rustup run "$name" rustc --version 2>/dev/null) == "rustc $wanted "* ]]; then
-                say "linking the installed toolchain $name as $wanted"
-                rustup toolchain link "$wanted" "$(rustup run "$name" rustc --print sysroot)" >&2
-                linked=1
+                say "using the installed toolchain $name, which is $wanted (undo: rustup override unset)"
+                rustup override set "$name" >&2
                 break
             fi
-        done <<<"$installed"
-        if [[ -z $linked ]]; then
-            say "installing Rust $wanted"
-            rustup toolchain install "$wanted" --profile minimal --component rustfmt --component clippy >&2 ||
-                fail "could not install Rust $wanted: install it by hand, then run this again"
-        fi
+        done < <(rustup toolchain list 2>/dev/null)
+    fi
+    if ! right_version; then
+        say "installing Rust $wanted"
+        rustup toolchain install "$wanted" --no-self-update --profile minimal --component rustfmt --component clippy >&2 ||
+            fail "could not install Rust $wanted: install it by hand, then run this again"
     fi
     for tool in fmt clippy; do
         if ! cargo "$tool" --version >/dev/null 2>&1; then
             component=${tool/fmt/rustfmt}
             say "adding $component to Rust $wanted"
-            rustup component add --toolchain "$wanted" "$component" >&2 || fail "could not add $component"
+            rustup component add "$component" >&2 || fail "could not add $component"
         fi
     done
 else
