@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# Makes a machine ready to build and test Rettidig, and says what it does.
+#
+# Installs only what is missing; with nothing missing it takes about a second and touches neither the
+# network nor the disk. System packages go through apt-get, as root or with sudo. Where neither is to be
+# had, it prints the command that an administrator has to run and exits with 1.
+#
+# Python packages are not installed here: scripts/python_checks.sh keeps them in a folder of their own.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+fail() {
+    say "$*"
+    exit 1
+}
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# --- system packages ------------------------------------------------------------------------------
+# Each line: is it there? else the Debian package that brings it, and what needs it.
+packages=()
+need() { # package, why, test command...
+    local package=$1 why=$2
+    shift 2
+    if ! "$@" >/dev/null 2>&1; then
+        say "missing: $package ($why)"
+        packages+=("$package")
+    fi
+}
+c_header() { printf '#include <%s>\n' "$1" | cc -fsyntax-only -x c -; }
+python_venv() { python3 -c 'import venv, ensurepip'; }
+python_version() { python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; }
+
+need gcc "librdkafka, zstd, OpenSSL and ring are C" has cc
+need g++ "librdkafka has a C++ part" has c++
+need libc6-dev "headers of the C library" c_header stdlib.h
+need cmake "builds librdkafka" has cmake
+need make "builds OpenSSL" has make
+need perl "configures OpenSSL" perl -MFindBin -MIPC::Cmd -e 1
+need pkg-config "lets librdkafka find zlib" has pkg-config
+need zlib1g-dev "gzip in librdkafka" c_header zlib.h
+need python3 "the checks with other engines" has python3
+need python3-venv "keeps the checks' packages apart" python_venv
+
+if ((${#packages[@]})); then
+    install=(apt-get install --yes --no-install-recommends "${packages[@]}")
+    has apt-get || fail "no apt-get here: install with your own package manager what brings: ${packages[*]}"
+    if ((EUID == 0)); then
+        as_root=(env DEBIAN_FRONTEND=noninteractive)
+    elif has sudo && { [[ -t 0 ]] || sudo -n true 2>/dev/null; }; then
+        as_root=(sudo env DEBIAN_FRONTEND=noninteractive)
+    else
+        fail "not root and no sudo: have an administrator run: apt-get update && ${install[*]}"
+    fi
+    say "installing ${packages[*]}"
+    "${as_root[@]}" apt-get update --quiet >&2
+    "${as_root[@]}" "${install[@]}" >&2
+fi
+python_version || fail "python3 is $(python3 --version 2>&1), the checks need 3.11 or newer: install one and put it first in PATH"
+
+# --- Rust -----------------------------------------------------------------------------------------
+wanted=$(sed -n 's/^channel *= *"\(.*\)"/\1/p' rust-toolchain.toml)
+[[ -n $wanted ]] || fail "rust-toolchain.toml names no channel"
+[[ -f ${CARGO_HOME:-${HOME:-/root}/.cargo}/env ]] && PATH="${CARGO_HOME:-${HOME:-/root}/.cargo}/bin:$PATH"
+
+if ! has rustup && ! has cargo; then
+    if has apt-get && ((EUID == 0)) && [[ $(apt-cache policy rustup 2>/dev/null) == *Candidate:\ [0-9]* ]]; then
+        say "installing rustup from the system's packages"
+        DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends rustup >&2
+    else
+        fail "no Rust here: install rustup (see https://rustup.rs, or your system's package 'rustup'), then run this again"
+    fi
+fi
+
+if has rustup; then
+    export RUSTUP_AUTO_INSTALL=0 # what is installed is installed here, and said
+    right_version() { [[ $(rustc --version 2>/dev/null) == "rustc $wanted "* ]]; }
+    if ! right_version; then
+        # An override of this folder that an earlier version of the pin needed would hide the pin.
+        rustup override unset >/dev/null 2>&1 || true
+    fi
+    if ! right_version; then
+        # The same version is often there under another name ("stable"): using it saves a download, and is
+        # the only way on a machine that reaches package registries alone.
+        while read -r name _; do
+            if [[ $(rustup run "$name" rustc --version 2>/dev/null) == "rustc $wanted "* ]]; then
+                say "using the installed toolchain $name, which is $wanted (undo: rustup override unset)"
+                rustup override set "$name" >&2
+                break
+            fi
+        done < <(rustup toolchain list 2>/dev/null)
+    fi
+    if ! right_version; then
+        say "installing Rust $wanted"
+        rustup toolchain install "$wanted" --no-self-update --profile minimal --component rustfmt --component clippy >&2 ||
+            fail "could not install Rust $wanted: install it by hand, then run this again"
+    fi
+    for tool in fmt clippy; do
+        if ! cargo "$tool" --version >/dev/null 2>&1; then
+            component=${tool/fmt/rustfmt}
+            say "adding $component to Rust $wanted"
+            rustup component add "$component" >&2 || fail "could not add $component"
+        fi
+    done
+else
+    # A cargo without rustup ignores rust-toolchain.toml, so its version has to fit by itself.
+    version=$(rustc --version | cut -d' ' -f2)
+    [[ $(printf '%s\n%s\n' "$wanted" "$version" | sort -V | head -n1) == "$wanted" ]] ||
+        fail "rustc is $version, $wanted is needed: install rustup (https://rustup.rs)"
+    [[ $version == "$wanted" ]] || say "rustc is $version, not $wanted: formatting and lints may differ from CI"
+    for tool in fmt clippy; do
+        cargo "$tool" --version >/dev/null 2>&1 || fail "cargo $tool is missing: install your system's rustfmt and clippy, or rustup"
+    done
+fi
+
+say "ready (rustc $(rustc --version | cut -d' ' -f2), $(python3 --version))"

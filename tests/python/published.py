@@ -1,0 +1,204 @@
+"""The published tables as the checks see them: contract, locations, one loader per engine.
+
+`RETTIDIG_DATA` names a folder in which `rettidig demo --once --data DIR` has finished. Without it the
+checks that import this fail; they do not skip, because a gate that skips is no gate.
+
+The contract below is the only place in the checks that names columns and types.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import pathlib
+
+import duckdb
+import polars
+import pyarrow
+import pyarrow.parquet
+
+TEXT, INTEGER, FLOAT, DATE, INSTANT, BOOLEAN = "Utf8", "Int64", "Float64", "Date32", "Timestamp", "Boolean"
+ARROW = {
+    TEXT: pyarrow.string(),
+    INTEGER: pyarrow.int64(),
+    FLOAT: pyarrow.float64(),
+    DATE: pyarrow.date32(),
+    INSTANT: pyarrow.timestamp("us", "UTC"),
+    BOOLEAN: pyarrow.bool_(),
+}
+DUCKDB = {
+    TEXT: "VARCHAR",
+    INTEGER: "BIGINT",
+    FLOAT: "DOUBLE",
+    DATE: "DATE",
+    INSTANT: "TIMESTAMP WITH TIME ZONE",
+    BOOLEAN: "BOOLEAN",
+}
+POLARS = {
+    TEXT: polars.String,
+    INTEGER: polars.Int64,
+    FLOAT: polars.Float64,
+    DATE: polars.Date,
+    INSTANT: polars.Datetime("us", "UTC"),
+    BOOLEAN: polars.Boolean,
+}
+
+CELL = {
+    "indicator": TEXT,
+    "area_kind": TEXT,
+    "area": TEXT,
+    "benefit": TEXT,
+    "period": TEXT,
+    "breakdown": TEXT,
+    "breakdown_value": TEXT,
+}
+COLUMNS: dict[str, dict[str, str]] = {
+    "indicators": CELL
+    | {
+        "value": FLOAT,
+        "numerator": INTEGER,
+        "denominator": INTEGER,
+        "unit": TEXT,
+        "status": TEXT,
+        "known_at": INSTANT,
+        "epoch": INTEGER,
+    },
+    "targets": {
+        "area_kind": TEXT,
+        "area": TEXT,
+        "indicator": TEXT,
+        "benefit": TEXT,
+        "period": TEXT,
+        "zero_date": DATE,
+        "zero_value": FLOAT,
+        "target_date": DATE,
+        "target_value": FLOAT,
+        "value": FLOAT,
+        "expected": FLOAT,
+        "realised_ratio": FLOAT,
+        "deviation": FLOAT,
+        "lower_limit": FLOAT,
+        "upper_limit": FLOAT,
+        "probability": FLOAT,
+        "state": TEXT,
+    },
+    "revisions": CELL
+    | {
+        "old": FLOAT,
+        "new": FLOAT,
+        "old_known_at": INSTANT,
+        "new_known_at": INSTANT,
+        "epoch": INTEGER,
+        "cause": TEXT,
+    },
+    "completeness": {
+        "source": TEXT,
+        "area": TEXT,
+        "period": TEXT,
+        "expected": INTEGER,
+        "received": INTEGER,
+        "ratio": FLOAT,
+        "state": TEXT,
+    },
+    "freshness": {
+        "source": TEXT,
+        "newest_event": INSTANT,
+        "newest_delivery": INSTANT,
+        "published": INSTANT,
+        "age_seconds": INTEGER,
+        "official_lag_days": INTEGER,
+    },
+}
+GRAIN: dict[str, list[str]] = {
+    "indicators": list(CELL),
+    "targets": ["area_kind", "area", "indicator", "benefit", "period"],
+    "revisions": [*CELL, "new_known_at"],
+    "completeness": ["source", "area", "period"],
+    "freshness": ["source"],
+}
+AREA_KINDS = {"municipality", "jobcentre", "cluster", "region", "country"}
+STATUSES = {"final", "provisional", "incomplete", "hidden", "missing"}
+VISIBLE = {"final", "provisional", "incomplete"}
+STATES = {"on_track", "drifting", "insufficient", "incomplete", "source_late"}
+CAUSES = {"late", "correction", "official_release", "definition", "first"}
+# Units that count people: their values, numerators and denominators fall under disclosure control.
+COUNT_UNITS = {"persons", "full_time_persons"}
+# A published count is 0 or at least this.
+SMALLEST_PUBLISHED = 5
+
+
+def folder() -> pathlib.Path:
+    """`tables/latest` of the data folder."""
+    data = os.environ.get("RETTIDIG_DATA")
+    if not data:
+        raise RuntimeError("set RETTIDIG_DATA to a folder in which `rettidig demo --once --data DIR` has finished")
+    return pathlib.Path(data) / "tables" / "latest"
+
+
+def path(table: str) -> pathlib.Path:
+    return folder() / f"{table}.parquet"
+
+
+@functools.cache
+def arrow(table: str) -> pyarrow.Table:
+    return pyarrow.parquet.ParquetFile(path(table)).read()
+
+
+@functools.cache
+def rows(table: str) -> list[dict]:
+    """The table as dictionaries; instants as microseconds since 1970, so that no engine's clock is involved."""
+    columns = arrow_columns(table)
+    return [dict(zip(columns, values)) for values in zip(*columns.values())]
+
+
+def arrow_columns(table: str) -> dict[str, list]:
+    out = {}
+    data = arrow(table)
+    for name in data.column_names:
+        column = data.column(name)
+        if pyarrow.types.is_timestamp(column.type):
+            column = column.cast(pyarrow.int64())
+        out[name] = column.to_pylist()
+    return out
+
+
+def polars_columns(table: str) -> dict[str, list]:
+    frame = polars.read_parquet(path(table))
+    return {
+        name: (frame[name].dt.epoch("us") if isinstance(kind, polars.Datetime) else frame[name]).to_list()
+        for name, kind in frame.schema.items()
+    }
+
+
+def duckdb_columns(table: str) -> dict[str, list]:
+    with duckdb.connect() as connection:
+        described = connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path(table))]).fetchall()
+        chosen = ", ".join(
+            f'epoch_us("{name}") AS "{name}"' if kind.startswith("TIMESTAMP") else f'"{name}"'
+            for name, kind, *_ in described
+        )
+        fetched = connection.execute(f"SELECT {chosen} FROM read_parquet(?)", [str(path(table))]).fetchall()
+    names = [name for name, *_ in described]
+    return {name: [row[i] for row in fetched] for i, name in enumerate(names)}
+
+
+def duckdb_types(table: str) -> dict[str, str]:
+    with duckdb.connect() as connection:
+        described = connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path(table))]).fetchall()
+    return {name: kind for name, kind, *_ in described}
+
+
+def metadata(table: str) -> dict[str, str]:
+    """Plain key-value metadata of the Parquet file."""
+    found = pyarrow.parquet.ParquetFile(path(table)).metadata.metadata or {}
+    return {key.decode(): value.decode(errors="replace") for key, value in found.items()}
+
+
+def sidecar(table: str) -> dict:
+    return json.loads((folder() / f"{table}.json").read_text(encoding="utf-8"))
+
+
+def epoch() -> dict:
+    """`_epoch.json`: {"epoch": n, "files": {"<file>": {"sha256": "<hex>", "rows": n}}}; files are the Parquet tables."""
+    return json.loads((folder() / "_epoch.json").read_text(encoding="utf-8"))

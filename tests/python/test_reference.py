@@ -1,0 +1,223 @@
+"""Goal: the reference files are whole, so that no model has to doubt them.
+
+Method: the standard library alone; membership is checked on every day on which it changes, targets against
+the recorded figures they were made from.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import re
+import unittest
+from decimal import ROUND_HALF_UP, Decimal
+
+import fixtures
+
+HEADERS = {
+    "areas": [
+        "municipality", "name", "jobcentre", "jobcentre_name", "cluster", "cluster_name", "region", "region_name",
+        "valid_from", "valid_to",
+    ],
+    "benefits": [
+        "code", "danish", "jobindsats_family", "gap_rule", "in_refund_ladder", "net_yearly_cost_oere", "valid_from",
+        "valid_to",
+    ],
+    "sources": [
+        "source", "publisher", "table_id", "danish_title", "cadence", "official_lag_days", "tolerance_days",
+        "replaced_lag",
+    ],
+    "targets": [
+        "area_kind", "area", "indicator", "benefit", "zero_date", "zero_value", "target_date", "target_value",
+        "direction", "owner", "note",
+    ],
+}  # fmt: skip
+REGIONS = {
+    "1081": "Nordjylland",
+    "1082": "Midtjylland",
+    "1083": "Syddanmark",
+    "1084": "Hovedstaden",
+    "1085": "Sjælland",
+}
+BENEFITS = {
+    "unemployment", "cash", "education_help", "start_help", "sickness", "job_clarification", "rehabilitation",
+    "pre_rehabilitation", "resource", "unemployment_flex", "flex_job", "early_pension", "early_retirement",
+}  # fmt: skip
+# Target indicator -> recorded table; the measure has the indicator's name.
+TARGET_TABLES = {"full_time_unemployed": "y25i01", "long_term_unemployed": "y25i09"}
+# The vintage that a target's zero point was read from: before the release of 2026-08-19.
+ZERO_VINTAGE = 1
+
+
+def day_after(date: str) -> str:
+    return (datetime.date.fromisoformat(date) + datetime.timedelta(days=1)).isoformat()
+
+
+class Files(unittest.TestCase):
+    def test_the_folder_holds_what_is_described(self):
+        found = {p.stem for p in fixtures.REFERENCE.glob("*.csv")}
+        self.assertLessEqual(set(HEADERS), found)
+        text = (fixtures.REFERENCE / "README.md").read_text(encoding="utf-8")
+        for name in found:
+            self.assertIn(f"## `{name}.csv`", text, "each file has its paragraph")
+
+    def test_form(self):
+        for path in sorted(fixtures.REFERENCE.glob("*.csv")):
+            with self.subTest(file=path.name):
+                content = path.read_bytes()
+                self.assertFalse(content.startswith(b"\xef\xbb\xbf"), "no byte order mark")
+                self.assertNotIn(b"\r", content)
+                self.assertTrue(content.endswith(b"\n"))
+                rows = list(csv.reader(content.decode("utf-8").splitlines()))
+                if path.stem in HEADERS:
+                    self.assertEqual(rows[0], HEADERS[path.stem])
+                self.assertEqual({len(row) for row in rows}, {len(rows[0])})
+                self.assertEqual([v for row in rows for v in row if v != v.strip()], [])
+                for name, column in zip(rows[0], zip(*rows[1:])):
+                    if name in {"valid_from", "valid_to"} or name.endswith("_date"):
+                        for value in filter(None, column):
+                            datetime.date.fromisoformat(value)
+                            self.assertEqual(len(value), 10)
+
+
+class Areas(unittest.TestCase):
+    def setUp(self):
+        self.rows = fixtures.reference("areas")
+
+    def test_codes_are_text_of_fixed_shape(self):
+        for row in self.rows:
+            self.assertRegex(row["municipality"], r"^0\d{3}$")
+            self.assertRegex(row["jobcentre"], r"^0\d{3}$")
+            self.assertIn(row["cluster"], {str(n) for n in range(1, 11)})
+            self.assertEqual(REGIONS[row["region"]], row["region_name"])
+        self.assertEqual({row["region"] for row in self.rows}, set(REGIONS))
+        self.assertEqual(len({row["cluster"] for row in self.rows}), 10)
+
+    def test_98_municipalities_without_gap_or_overlap(self):
+        spans: dict[str, list[tuple[str, str]]] = {}
+        for row in self.rows:
+            spans.setdefault(row["municipality"], []).append((row["valid_from"], row["valid_to"]))
+        self.assertEqual(len(spans), 98)
+        for municipality, dated in spans.items():
+            with self.subTest(municipality=municipality):
+                dated.sort()
+                self.assertEqual(dated[0][0], "2007-01-01", "the municipal reform")
+                self.assertEqual(dated[-1][1], "", "open at the end")
+                for (begin, end), (following, _) in zip(dated, dated[1:]):
+                    self.assertLessEqual(begin, end)
+                    self.assertEqual(day_after(end), following)
+
+    def test_98_municipalities_on_every_day_of_change(self):
+        days = {row["valid_from"] for row in self.rows} | {"2021-12-31", "2026-07-31", "2099-01-01"}
+        days |= {row["valid_to"] for row in self.rows if row["valid_to"]}
+        for day in sorted(days):
+            self.assertEqual(len(fixtures.membership(day)), 98, day)
+
+    def test_a_jobcentre_is_named_by_its_lowest_municipality_and_lies_in_one_cluster(self):
+        for day in ("2007-01-01", "2021-12-31", "2022-01-01", "2026-07-31"):
+            centres: dict[str, list[dict[str, str]]] = {}
+            for row in fixtures.membership(day).values():
+                centres.setdefault(row["jobcentre"], []).append(row)
+            self.assertEqual(len(centres), 94 if day >= "2022-01-01" else 93, day)
+            for code, members in centres.items():
+                self.assertEqual(code, min(row["municipality"] for row in members))
+                for column in ("jobcentre_name", "cluster", "region"):
+                    self.assertEqual(len({row[column] for row in members}), 1, f"{code} {column} {day}")
+
+    def test_ishoej_left_vallensbaek_at_new_year_2022(self):
+        self.assertEqual(fixtures.membership("2021-12-31")["0187"]["jobcentre"], "0183")
+        self.assertEqual(fixtures.membership("2022-01-01")["0187"]["jobcentre"], "0187")
+        self.assertEqual(fixtures.membership("2022-01-01")["0183"]["jobcentre_name"], "Ishøj")
+
+    def test_one_name_a_code(self):
+        for code, name in (("municipality", "name"), ("cluster", "cluster_name"), ("region", "region_name")):
+            names: dict[str, set[str]] = {}
+            for row in self.rows:
+                names.setdefault(row[code], set()).add(row[name])
+            self.assertEqual([c for c, n in names.items() if len(n) != 1], [], code)
+
+
+class Benefits(unittest.TestCase):
+    def test_closed_list_dated_and_ruled(self):
+        rows = fixtures.reference("benefits")
+        self.assertEqual({row["code"] for row in rows}, BENEFITS)
+        for row in rows:
+            with self.subTest(benefit=row["code"]):
+                self.assertTrue(row["danish"])
+                self.assertRegex(row["gap_rule"], r"^(full_calendar_month|one_day|days:[1-9]\d*)$")
+                self.assertEqual(row["gap_rule"] == "one_day", row["code"] == "sickness")
+                self.assertIn(row["in_refund_ladder"], {"true", "false"})
+                self.assertRegex(row["net_yearly_cost_oere"], r"^\d*$")
+                self.assertRegex(row["jobindsats_family"], r"^(y\d\d)?$")
+        for code in BENEFITS:
+            dated = sorted((r["valid_from"], r["valid_to"] or "9999-12-31") for r in rows if r["code"] == code)
+            for (_, end), (following, _) in zip(dated, dated[1:]):
+                self.assertEqual(day_after(end), following, code)
+
+
+class Sources(unittest.TestCase):
+    def test_every_source_is_named_after_its_table_and_has_a_lag(self):
+        rows = fixtures.reference("sources")
+        self.assertEqual(len({row["source"] for row in rows}), len(rows))
+        for row in rows:
+            with self.subTest(source=row["source"]):
+                self.assertEqual(row["source"], f"{row['publisher']}-{row['table_id']}")
+                self.assertIn(row["publisher"], {"dst", "jobindsats"})
+                self.assertIn(row["cadence"], {"M", "Q", "Y"})
+                self.assertTrue(0 < int(row["official_lag_days"]) < 366)
+                self.assertGreater(int(row["tolerance_days"]), 0)
+                self.assertTrue(row["danish_title"] and row["replaced_lag"])
+                # The text and the number must not drift apart.
+                named = [int(n) for n in re.findall(r"\d+(?= days| to)", row["replaced_lag"])]
+                self.assertEqual(max(named), int(row["official_lag_days"]))
+
+    def test_every_recorded_table_has_its_source(self):
+        tables = {row["table_id"] for row in fixtures.reference("sources") if row["publisher"] == "jobindsats"}
+        self.assertEqual({p.stem for p in fixtures.VINTAGES.glob("*.csv")} - tables, set())
+
+
+class Targets(unittest.TestCase):
+    def setUp(self):
+        self.rows = fixtures.reference("targets")
+
+    def test_one_target_a_goal_and_a_way_to_go(self):
+        keys = [(r["area_kind"], r["area"], r["indicator"], r["benefit"]) for r in self.rows]
+        self.assertEqual(len(set(keys)), len(keys))
+        for row in self.rows:
+            self.assertIn(row["indicator"], TARGET_TABLES)
+            self.assertIn(row["direction"], {"down", "up"})
+            self.assertLess(row["zero_date"], row["target_date"])
+            zero, target = Decimal(row["zero_value"]), Decimal(row["target_value"])
+            self.assertTrue(target < zero if row["direction"] == "down" else target > zero, row)
+            self.assertRegex(row["target_value"], r"^\d+\.\d$")
+            self.assertIn("ours, for illustration", row["note"])
+            self.assertGreaterEqual(min(zero, target), 5, "a small count is not written down, not even as a goal")
+
+    def test_zero_points_are_the_recorded_figures_and_nothing_hidden_is_behind_them(self):
+        share = {"full_time_unemployed": Decimal("0.95"), "long_term_unemployed": Decimal("0.90")}
+        wanted = {}
+        for indicator, table in TARGET_TABLES.items():
+            cells = fixtures.vintages(table, indicator)[ZERO_VINTAGE]
+            for (kind, area), members in fixtures.groups("2025-07").items():
+                values = [cells.get((m, "total", "2025-07")) for m in members]
+                if kind == "jobcentre" and all(v is not None and v >= 5 for v in values):
+                    if sum(values) * share[indicator] >= 5:
+                        wanted[indicator, area] = sum(values)
+        found = {(r["indicator"], r["area"]): Decimal(r["zero_value"]) for r in self.rows}
+        self.assertEqual({r["area_kind"] for r in self.rows}, {"jobcentre"})
+        self.assertEqual(found, wanted)
+        for row in self.rows:
+            exact = Decimal(row["zero_value"]) * share[row["indicator"]]
+            self.assertEqual(Decimal(row["target_value"]), exact.quantize(Decimal("0.1"), ROUND_HALF_UP), row)
+
+    def test_left_out_jobcentres_are_named(self):
+        text = (fixtures.REFERENCE / "README.md").read_text(encoding="utf-8")
+        centres = {row["jobcentre"]: row["jobcentre_name"] for row in fixtures.membership("2026-12-31").values()}
+        for indicator in TARGET_TABLES:
+            with_target = {row["area"] for row in self.rows if row["indicator"] == indicator}
+            for code in centres.keys() - with_target:
+                self.assertIn(f"{centres[code]} (`{code}`, `{indicator}`)", text)
+
+
+if __name__ == "__main__":
+    unittest.main()
