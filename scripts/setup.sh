@@ -59,8 +59,8 @@ fi
 python_version || fail "python3 is $(python3 --version 2>&1), the checks need 3.11 or newer: install one and put it first in PATH"
 
 # --- Rust -----------------------------------------------------------------------------------------
-wanted=$(sed -n 's/^channel *= *"\(.*\)"/\1/p' rust-toolchain.toml)
-[[ -n $wanted ]] || fail "rust-toolchain.toml names no channel"
+wanted=$(sed -n 's/^rust-version *= *"\(.*\)"/\1/p' Cargo.toml)
+[[ -n $wanted ]] || fail "Cargo.toml names no rust-version"
 [[ -f ${CARGO_HOME:-${HOME:-/root}/.cargo}/env ]] && PATH="${CARGO_HOME:-${HOME:-/root}/.cargo}/bin:$PATH"
 
 if ! has rustup && ! has cargo; then
@@ -71,46 +71,19 @@ if ! has rustup && ! has cargo; then
         fail "no Rust here: install rustup (see https://rustup.rs, or your system's package 'rustup'), then run this again"
     fi
 fi
-
-if has rustup; then
-    export RUSTUP_AUTO_INSTALL=0 # what is installed is installed here, and said
-    right_version() { [[ $(rustc --version 2>/dev/null) == "rustc $wanted "* ]]; }
-    if ! right_version; then
-        # An override of this folder that an earlier version of the pin needed would hide the pin.
-        rustup override unset >/dev/null 2>&1 || true
-    fi
-    if ! right_version; then
-        # The same version is often there under another name ("stable"): using it saves a download, and is
-        # the only way on a machine that reaches package registries alone.
-        while read -r name _; do
-            if [[ $(rustup run "$name" rustc --version 2>/dev/null) == "rustc $wanted "* ]]; then
-                say "using the installed toolchain $name, which is $wanted (undo: rustup override unset)"
-                rustup override set "$name" >&2
-                break
-            fi
-        done < <(rustup toolchain list 2>/dev/null)
-    fi
-    if ! right_version; then
-        say "installing Rust $wanted"
-        rustup toolchain install "$wanted" --no-self-update --profile minimal --component rustfmt --component clippy >&2 ||
-            fail "could not install Rust $wanted: install it by hand, then run this again"
-    fi
-    for tool in fmt clippy; do
-        if ! cargo "$tool" --version >/dev/null 2>&1; then
-            component=${tool/fmt/rustfmt}
-            say "adding $component to Rust $wanted"
-            rustup component add "$component" >&2 || fail "could not add $component"
-        fi
-    done
-else
-    # A cargo without rustup ignores rust-toolchain.toml, so its version has to fit by itself.
-    version=$(rustc --version | cut -d' ' -f2)
-    [[ $(printf '%s\n%s\n' "$wanted" "$version" | sort -V | head -n1) == "$wanted" ]] ||
-        fail "rustc is $version, $wanted is needed: install rustup (https://rustup.rs)"
-    [[ $version == "$wanted" ]] || say "rustc is $version, not $wanted: formatting and lints may differ from CI"
-    for tool in fmt clippy; do
-        cargo "$tool" --version >/dev/null 2>&1 || fail "cargo $tool is missing: install your system's rustfmt and clippy, or rustup"
-    done
+new_enough() {
+    local version
+    version=$(rustc --version 2>/dev/null | cut -d' ' -f2)
+    [[ -n $version && $(printf '%s\n%s\n' "$wanted" "$version" | sort -V | head -n1) == "$wanted" ]]
+}
+if ! new_enough; then
+    has rustup || fail "$(rustc --version) is too old, $wanted is needed: install rustup (https://rustup.rs)"
+    say "installing Rust $wanted"
+    rustup toolchain install "$wanted" --no-self-update --profile minimal --component rustfmt --component clippy >&2 &&
+        rustup default "$wanted" >&2 || fail "could not install Rust $wanted: install it by hand, then run this again"
 fi
+for tool in fmt clippy; do
+    cargo "$tool" --version >/dev/null 2>&1 || fail "cargo $tool is missing: rustup component add rustfmt clippy"
+done
 
 say "ready (rustc $(rustc --version | cut -d' ' -f2), $(python3 --version))"
