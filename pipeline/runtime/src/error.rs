@@ -1,0 +1,49 @@
+//! Errors of the runtime. The variant names the action.
+
+use rettidig_model::ModelError;
+use thiserror::Error;
+
+/// Why the runtime could not go on.
+#[derive(Debug, Error)]
+pub enum RuntimeError {
+    /// The broker or the storage may recover: try again.
+    #[error("{attempt}: {cause}")]
+    Retry {
+        /// What was being attempted, on which topic or file.
+        attempt: String,
+        /// What went wrong.
+        cause: String,
+    },
+    /// A person must act.
+    #[error("{attempt}: {cause}; {remedy}")]
+    Stop {
+        /// What was being attempted.
+        attempt: String,
+        /// What is wrong.
+        cause: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The model is wrong or a result breaks its contract.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// Arrow refused what cannot be refused: a bug.
+    #[error("handling Arrow data")]
+    Arrow(#[from] arrow::error::ArrowError),
+}
+
+impl RuntimeError {
+    /// A failure that may pass.
+    pub fn retry(attempt: impl Into<String>, cause: impl std::fmt::Display) -> Self {
+        Self::Retry { attempt: attempt.into(), cause: cause.to_string() }
+    }
+
+    /// A failure that a person must mend.
+    pub fn stop(
+        attempt: impl Into<String>,
+        cause: impl std::fmt::Display,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::Stop { attempt: attempt.into(), cause: cause.to_string(), remedy: remedy.into() }
+    }
+}

@@ -1,0 +1,191 @@
+//! The data folder: immutable files named by their content, and a few names that are replaced atomically.
+//!
+//! Everything goes through `object_store`, so a local folder and a bucket behave alike. A put is atomic: a
+//! reader sees the old bytes or the new ones. [`Store::put_if_absent`] is the commit point of an epoch.
+//! Against a killed process everything written is safe; against a power cut as safe as the file system's own
+//! ordering (local files are not fsynced one by one; after a torn file its checksum tells, and the topics have
+//! the events).
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Key;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::RuntimeError;
+
+/// A file that a manifest names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Path below the data folder.
+    pub path: String,
+    /// Rows in it.
+    pub rows: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of its bytes, hex.
+    pub sha256: String,
+}
+
+/// The data folder.
+#[derive(Debug, Clone)]
+pub struct Store(Arc<dyn ObjectStore>);
+
+impl Store {
+    /// Opens a local folder; makes it if it is not there.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Stop`] if the folder cannot be made or opened.
+    pub fn local(folder: &Path) -> Result<Self, RuntimeError> {
+        let attempt = || format!("opening the data folder {}", folder.display());
+        let remedy = "choose a folder that this user may write to with --data";
+        std::fs::create_dir_all(folder).map_err(|error| RuntimeError::stop(attempt(), error, remedy))?;
+        let inner = LocalFileSystem::new_with_prefix(folder)
+            .map_err(|error| RuntimeError::stop(attempt(), error, remedy))?;
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Writes a file only if its name is free; `false` if it is taken.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Retry`] if the storage fails.
+    pub async fn put_if_absent(&self, path: &str, bytes: Bytes) -> Result<bool, RuntimeError> {
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.0.put_opts(&Key::from(path), PutPayload::from(bytes), options).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+            Err(error) => Err(RuntimeError::retry(format!("writing {path}"), error)),
+        }
+    }
+
+    /// Writes or replaces a file atomically.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Retry`] if the storage fails.
+    pub async fn put(&self, path: &str, bytes: Bytes) -> Result<(), RuntimeError> {
+        let put = self.0.put(&Key::from(path), PutPayload::from(bytes)).await;
+        put.map(drop).map_err(|error| RuntimeError::retry(format!("writing {path}"), error))
+    }
+
+    /// Reads a file; `None` if it is not there.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Retry`] if the storage fails.
+    pub async fn get(&self, path: &str) -> Result<Option<Bytes>, RuntimeError> {
+        let attempt = |error| RuntimeError::retry(format!("reading {path}"), error);
+        match self.0.get(&Key::from(path)).await {
+            Ok(found) => found.bytes().await.map(Some).map_err(attempt),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(attempt(error)),
+        }
+    }
+
+    /// Paths below a folder.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Retry`] if the storage fails.
+    pub async fn list(&self, folder: &str) -> Result<Vec<String>, RuntimeError> {
+        let found = self.0.list(Some(&Key::from(folder))).map_ok(|meta| meta.location.to_string());
+        found.try_collect().await.map_err(|error| RuntimeError::retry(format!("listing {folder}"), error))
+    }
+
+    /// Deletes a file; one that is not there is no error.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Retry`] if the storage fails.
+    pub async fn delete(&self, path: &str) -> Result<(), RuntimeError> {
+        match self.0.delete(&Key::from(path)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(RuntimeError::retry(format!("deleting {path}"), error)),
+        }
+    }
+
+    /// Writes an immutable file under a name made of its content; `<folder>/<stem>-<16 hex digits>.parquet`.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Retry`] if the storage fails.
+    pub async fn put_parquet(
+        &self,
+        folder: &str,
+        stem: &str,
+        batch: &RecordBatch,
+        metadata: Vec<(String, String)>,
+    ) -> Result<FileEntry, RuntimeError> {
+        let bytes = to_parquet(batch, metadata)?;
+        let sha256 = sha256_hex(&bytes);
+        let entry = FileEntry {
+            path: format!("{folder}/{stem}-{}.parquet", &sha256[..16]),
+            rows: batch.num_rows() as u64,
+            bytes: bytes.len() as u64,
+            sha256,
+        };
+        // Taken means that the same content is there already, or half of it from a torn write: put anew.
+        self.put(&entry.path, bytes).await?;
+        Ok(entry)
+    }
+
+    /// Reads an immutable file and checks it against its entry.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Stop`] if the file is gone or its bytes are not the ones that were written.
+    pub async fn get_parquet(&self, entry: &FileEntry, schema: SchemaRef) -> Result<RecordBatch, RuntimeError> {
+        let attempt = format!("opening {}", entry.path);
+        let remedy = "restore the data folder from a copy, or start with an empty one and let the topics be read again";
+        let bytes = self
+            .get(&entry.path)
+            .await?
+            .ok_or_else(|| RuntimeError::stop(&attempt, "the file is not there", remedy))?;
+        if sha256_hex(&bytes) != entry.sha256 {
+            return Err(RuntimeError::stop(&attempt, "its checksum is not the one in the manifest", remedy));
+        }
+        let batch = from_parquet(bytes, schema).map_err(|error| RuntimeError::stop(&attempt, error, remedy))?;
+        if batch.num_rows() as u64 != entry.rows {
+            return Err(RuntimeError::stop(&attempt, "its rows are not as many as the manifest says", remedy));
+        }
+        Ok(batch)
+    }
+}
+
+/// SHA-256, hex.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+/// Encodes a batch as Parquet; the same rows give the same bytes.
+fn to_parquet(batch: &RecordBatch, metadata: Vec<(String, String)>) -> Result<Bytes, RuntimeError> {
+    let bug = |error: parquet::errors::ParquetError| RuntimeError::stop("encoding Parquet", error, "report this as a bug");
+    let metadata = metadata.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect();
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(bug)?))
+        .set_created_by("rettidig".to_owned())
+        .set_key_value_metadata(Some(metadata))
+        .build();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).map_err(bug)?;
+    writer.write(batch).map_err(bug)?;
+    writer.close().map_err(bug)?;
+    Ok(bytes.into())
+}
+
+fn from_parquet(bytes: Bytes, schema: SchemaRef) -> Result<RecordBatch, String> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
+        .and_then(|builder| builder.with_batch_size(1 << 16).build())
+        .map_err(|error| error.to_string())?;
+    let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+    let batches: Result<Vec<_>, _> =
+        batches.into_iter().map(|batch| RecordBatch::try_new(schema.clone(), batch.columns().to_vec())).collect();
+    concat_batches(&schema, &batches.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
+}
