@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
+use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::Bytes;
 use chrono::DateTime;
 use futures::StreamExt;
@@ -168,80 +168,72 @@ impl HttpClient {
 
     /// Asks until there is an answer that another attempt would not change, within the limits.
     pub(crate) async fn fetch(&self, url: &Url, request: Request<'_>) -> Result<Answer, HttpError> {
-        self.retried(url, || async {
-            let response = self.send(url, request, true).await?;
-            let status = response.status();
-            let mut stream = self.body(response);
-            let mut body = Vec::new();
-            while let Some(chunk) = stream.next().await {
-                body.extend_from_slice(&chunk.map_err(|error| self.stream_error(error))?);
-            }
-            Ok(Answer { status, body: body.into() })
-        })
-        .await
+        match self.retried(url, request, true).await? {
+            Streamed::Answer(answer) => Ok(answer),
+            Streamed::Body(_) => Err(HttpError::retry("the answer came in parts".to_owned())),
+        }
     }
 
-    /// As [`HttpClient::fetch`], but hands out the body as it comes. Only the way to the first byte is tried
+    /// As [`HttpClient::fetch`], but hands out a good body as it comes. Only the way to the first byte is tried
     /// again; each pause between two chunks is bounded by the time limit of a request.
     pub(crate) async fn stream(&self, url: &Url, request: Request<'_>) -> Result<Streamed, HttpError> {
-        self.retried(url, || async {
-            let response = self.send(url, request, false).await?;
-            let status = response.status();
-            if status.is_success() {
-                let chunks = response.bytes_stream();
-                return Ok(Streamed::Body(
-                    chunks.map(|chunk| chunk.map_err(|error| describe(error).cause)).boxed(),
-                ));
-            }
-            let mut body = Vec::new();
-            let mut stream = self.body(response);
-            while let Some(chunk) = stream.next().await {
-                body.extend_from_slice(&chunk.map_err(|error| self.stream_error(error))?);
-            }
-            Ok(Streamed::Answer(Answer { status, body: body.into() }))
-        })
-        .await
+        self.retried(url, request, false).await
     }
 
-    async fn retried<T, F, Fut>(&self, url: &Url, once: F) -> Result<T, HttpError>
-    where
-        F: Fn() -> Fut,
-        Fut: Future<Output = Result<T, HttpError>>,
-    {
+    async fn retried(&self, url: &Url, request: Request<'_>, whole: bool) -> Result<Streamed, HttpError> {
         let limits = &self.limits;
         let total = Duration::from_millis(limits.total_ms);
         let started = Instant::now();
         let mut waited = Duration::ZERO;
         let mut attempts = 1_u64;
-        let backoff = ExponentialBuilder::default()
+        let mut waits = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(limits.first_wait_ms))
             .with_max_delay(Duration::from_millis(limits.wait_ms_max))
             .with_max_times(usize::try_from(limits.attempts.saturating_sub(1)).unwrap_or(usize::MAX))
-            .with_jitter();
-        let pause = self.pause.clone();
-        let result = (|| once())
-            .retry(backoff)
-            .sleep(move |duration| pause(duration))
-            .when(|error: &HttpError| error.retryable)
-            .adjust(|error: &HttpError, wait| {
-                let wait = error.retry_after.map_or(wait?, |asked| asked.max(wait.unwrap_or_default()));
-                if started.elapsed().max(waited) + wait > total {
-                    return None;
-                }
-                waited += wait;
-                attempts += 1;
-                tracing::debug!(path = url.path(), cause = error.cause, ?wait, "trying again");
-                Some(wait)
-            })
-            .await;
-        result.map_err(|error| HttpError {
-            cause: if error.retryable {
-                format!("{} (attempts: {attempts})", error.cause)
-            } else {
-                error.cause
-            },
-            ..error
-        })
+            .with_jitter()
+            .build();
+        loop {
+            let error = match self.once(url, request, whole).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if !error.retryable => return Err(error),
+                Err(error) => error,
+            };
+            let wait = waits
+                .next()
+                .map(|wait| error.retry_after.map_or(wait, |asked| asked.max(wait)))
+                .filter(|wait| started.elapsed().max(waited) + *wait <= total);
+            let Some(wait) = wait else {
+                return Err(HttpError { cause: format!("{} (attempts: {attempts})", error.cause), ..error });
+            };
+            tracing::debug!(path = url.path(), cause = error.cause, ?wait, "trying again");
+            waited += wait;
+            attempts += 1;
+            (self.pause)(wait).await;
+        }
+    }
+
+    async fn once(&self, url: &Url, request: Request<'_>, whole: bool) -> Result<Streamed, HttpError> {
+        let response = self.send(url, request, whole).await?;
+        let status = response.status();
+        if status.is_success() && !whole {
+            let chunks = response.bytes_stream();
+            return Ok(Streamed::Body(chunks.map(|chunk| chunk.map_err(|error| describe(error).cause)).boxed()));
+        }
+        let limit = self.limits.body_bytes_max;
+        let mut stream = response.bytes_stream();
+        let mut body = Vec::new();
+        while let Some(chunk) = stream.next().await {
+            body.extend_from_slice(&chunk.map_err(describe)?);
+            if body.len() as u64 > limit {
+                return Err(HttpError {
+                    cause: format!("the answer is larger than {limit} bytes"),
+                    retryable: false,
+                    retry_after: None,
+                    too_large: true,
+                });
+            }
+        }
+        Ok(Streamed::Answer(Answer { status, body: body.into() }))
     }
 
     async fn send(
@@ -274,37 +266,6 @@ impl HttpClient {
         }
         Ok(response)
     }
-
-    /// The body, cut off with an error where it grows past the limit.
-    fn body(&self, response: reqwest::Response) -> BoxStream<'static, Result<Bytes, BodyError>> {
-        let limit = self.limits.body_bytes_max;
-        let mut seen = 0_u64;
-        response
-            .bytes_stream()
-            .map(move |chunk| {
-                let chunk = chunk.map_err(|error| BodyError::Broken(describe(error)))?;
-                seen += chunk.len() as u64;
-                if seen > limit { Err(BodyError::TooLarge) } else { Ok(chunk) }
-            })
-            .boxed()
-    }
-
-    fn stream_error(&self, error: BodyError) -> HttpError {
-        match error {
-            BodyError::Broken(error) => error,
-            BodyError::TooLarge => HttpError {
-                cause: format!("the answer is larger than {} bytes", self.limits.body_bytes_max),
-                retryable: false,
-                retry_after: None,
-                too_large: true,
-            },
-        }
-    }
-}
-
-enum BodyError {
-    Broken(HttpError),
-    TooLarge,
 }
 
 fn bearer(token: &SecretString) -> Result<HeaderValue, String> {

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use reqwest::{StatusCode, Url};
-use rettidig_event::{Clock, PollOutcome, Reason, Sink, Source, SourceError};
+use rettidig_event::{Clock, PollOutcome, Sink, Source, SourceError};
 use serde_json::{Value, json};
 
 use self::calendar::{Listed, next_poll, published_at};
@@ -30,6 +30,9 @@ mod profile;
 mod rows;
 
 pub(super) const NAME: &str = "jobindsats";
+
+/// The list of tables among the refused answers of a cursor; no table id has a slash.
+const LIST: &str = "/tables";
 
 pub(super) fn build(yaml: &str, options: &Options<'_>) -> Result<Box<dyn Source>, ProfileError> {
     let profile = Profile::read(yaml, options.base_url)?;
@@ -82,7 +85,10 @@ impl Source for Jobindsats {
     ) -> Result<PollOutcome, SourceError> {
         let now = clock.now();
         let mut emitter = Emitter::new(sink, NAME, NAME, now);
-        let mut cursor = Cursor::read(cursor);
+        let mut cursor = Cursor::read(cursor)?;
+        let tables = &self.profile.tables;
+        let list_refused = cursor.refused.remove(LIST);
+        cursor.refused.retain(|key, _| tables.iter().any(|table| table.id == *key));
         let mut failures = Vec::new();
         let url = self.url("tables?format=json")?;
         let answer = match self.get(&url).await? {
@@ -92,12 +98,14 @@ impl Source for Jobindsats {
         let listed = match json_body(&answer.body).and_then(|json| calendar::read(&json)) {
             Ok(listed) => listed,
             Err(refusal) => {
-                put_aside(&mut emitter, &mut cursor, "tables", &file(&url), &answer, &refusal).await?;
+                if let Some(content) = list_refused {
+                    cursor.refused.insert(LIST.to_owned(), content);
+                }
+                put_aside(&mut emitter, &mut cursor, LIST, &file(&url), &answer, &refusal).await?;
                 let next_poll = next_poll(&self.profile.poll, now, &[], true);
                 return Ok(outcome(&emitter, cursor, next_poll, failures));
             }
         };
-        cursor.refused.remove("tables");
         let mut ours: Vec<Listed> = Vec::new();
         for table in &self.profile.tables {
             let Some(entry) = listed.get(&table.id) else {
@@ -269,9 +277,7 @@ async fn put_aside(
     refusal: &Refusal,
 ) -> Result<(), SourceError> {
     let content = fingerprint(&answer.body);
-    // An empty answer is the same every time, and says nothing of how often it came.
-    let known = cursor.refused.get(key) == Some(&json!(content)) && refusal.reason != Reason::Empty;
-    if known {
+    if cursor.refused.get(key) == Some(&json!(content)) {
         tracing::warn!(file, reason = refusal.reason.code(), "the same unusable answer as before");
         return Ok(());
     }
@@ -302,9 +308,17 @@ struct Cursor {
 }
 
 impl Cursor {
-    fn read(value: &Value) -> Self {
-        let part = |key: &str| value.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
-        Self { tables: part("tables"), refused: part("refused") }
+    fn read(value: &Value) -> Result<Self, SourceError> {
+        let part = |key: &str| value.get(key).and_then(Value::as_object).cloned();
+        match (part("tables"), part("refused")) {
+            (Some(tables), Some(refused)) => Ok(Self { tables, refused }),
+            _ if value.is_null() => Ok(Self { tables: Default::default(), refused: Default::default() }),
+            _ => Err(SourceError::Stop {
+                attempt: format!("reading the cursor of {NAME}"),
+                cause: "it is JSON, but not a cursor of this source".to_owned(),
+                remedy: "put its last good copy back, or delete it to have everything sent again".to_owned(),
+            }),
+        }
     }
 
     fn write(self) -> Value {
