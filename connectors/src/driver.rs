@@ -97,8 +97,11 @@ impl CursorStore {
     /// If the file cannot be written; the old cursor is then still there.
     pub fn store(&self, source: &str, cursor: &Value) -> Result<(), CursorError> {
         let path = self.path(source)?;
-        self.write(&path, cursor)
-            .map_err(|source| CursorError::Io { doing: "writing", path: path.clone(), source })
+        self.write(&path, cursor).map_err(|source| CursorError::Io {
+            doing: "writing",
+            path: path.clone(),
+            source,
+        })
     }
 
     fn write(&self, path: &Path, cursor: &Value) -> std::io::Result<()> {

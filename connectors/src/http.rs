@@ -217,7 +217,9 @@ impl HttpClient {
         let status = response.status();
         if status.is_success() && !whole {
             let chunks = response.bytes_stream();
-            return Ok(Streamed::Body(chunks.map(|chunk| chunk.map_err(|error| describe(error).cause)).boxed()));
+            return Ok(Streamed::Body(
+                chunks.map(|chunk| chunk.map_err(|error| describe(error).cause)).boxed(),
+            ));
         }
         let limit = self.limits.body_bytes_max;
         let mut stream = response.bytes_stream();
@@ -251,7 +253,8 @@ impl HttpClient {
             builder = builder.timeout(Duration::from_millis(self.limits.timeout_ms));
         }
         if let Some(token) = &self.token {
-            let header = bearer(token).map_err(|cause| HttpError { retryable: false, ..HttpError::retry(cause) })?;
+            let header =
+                bearer(token).map_err(|cause| HttpError { retryable: false, ..HttpError::retry(cause) })?;
             builder = builder.header(AUTHORIZATION, header);
         }
         let response = builder.send().await.map_err(describe)?;
@@ -269,8 +272,9 @@ impl HttpClient {
 }
 
 fn bearer(token: &SecretString) -> Result<HeaderValue, String> {
-    let mut header = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
-        .map_err(|_| "token: contains a character that no header may hold; is there a line break?".to_owned())?;
+    let mut header = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())).map_err(|_| {
+        "token: contains a character that no header may hold; is there a line break?".to_owned()
+    })?;
     header.set_sensitive(true);
     Ok(header)
 }
@@ -321,7 +325,8 @@ mod tests {
         let client = HttpClient::new(HttpLimits::default(), token, false, tokio_pause()).expect("client");
         assert!(!format!("{client:?}").contains("geheim"));
         let broken = Some(SecretString::from("geheim\n42".to_owned()));
-        let error = HttpClient::new(HttpLimits::default(), broken, false, tokio_pause()).expect_err("refused");
+        let error =
+            HttpClient::new(HttpLimits::default(), broken, false, tokio_pause()).expect_err("refused");
         assert!(error.starts_with("token:") && !error.contains("geheim"), "{error}");
     }
 }

@@ -100,9 +100,13 @@ mod tests {
 
     #[test]
     fn json_numbers() {
-        for (json, text) in
-            [("88080", "88080"), ("2.9", "2.9"), ("9.0", "9"), ("0.30000000000000004", "0.3"), ("-1.5", "-1.5")]
-        {
+        for (json, text) in [
+            ("88080", "88080"),
+            ("2.9", "2.9"),
+            ("9.0", "9"),
+            ("0.30000000000000004", "0.3"),
+            ("-1.5", "-1.5"),
+        ] {
             let number: serde_json::Number = serde_json::from_str(json).expect("json");
             assert_eq!(json_number(&number), Some(Cell::Number(text.to_owned())), "{json}");
         }

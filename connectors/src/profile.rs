@@ -65,9 +65,9 @@ pub(crate) fn parse(text: &str, errors: &mut Errors) -> Option<Value> {
     match serde_yaml_ng::from_str(text) {
         Ok(value) => Some(value),
         Err(error) => {
-            let place = error.location().map_or(String::new(), |at| {
-                format!(" at line {}, column {}", at.line(), at.column())
-            });
+            let place = error
+                .location()
+                .map_or(String::new(), |at| format!(" at line {}, column {}", at.line(), at.column()));
             errors.add("", format!("not YAML, or a key stands twice{place}"));
             None
         }
@@ -261,7 +261,8 @@ pub(crate) fn is_plain(name: &str) -> bool {
 pub(crate) fn http_limits(top: &Section<'_>, errors: &mut Errors) -> HttpLimits {
     let default = HttpLimits::default();
     let Some(value) = top.get("http") else { return default };
-    let known = ["timeout_ms", "attempts", "first_wait_ms", "wait_ms_max", "total_ms", "body_bytes_max", "proxy"];
+    let known =
+        ["timeout_ms", "attempts", "first_wait_ms", "wait_ms_max", "total_ms", "body_bytes_max", "proxy"];
     let section = Section::open(value, &top.at("http"), &known, errors);
     const DAY_MS: u64 = 86_400_000;
     HttpLimits {

@@ -267,9 +267,7 @@ async fn jobindsats_data(
     Query(pairs): Pairs,
     headers: HeaderMap,
 ) -> Reply {
-    shared
-        .refuses(&headers)
-        .unwrap_or_else(|| jobindsats::data(shared.step(), &shared.vintages, &id, &pairs))
+    shared.refuses(&headers).unwrap_or_else(|| jobindsats::data(shared.step(), &shared.vintages, &id, &pairs))
 }
 
 async fn statbank_tables(State(shared): State<Arc<Shared>>, Query(pairs): Pairs) -> Reply {

@@ -25,10 +25,12 @@ pub struct Options<'a> {
     pub pause: Pause,
 }
 
+type Build = fn(&str, &Options<'_>) -> Result<Box<dyn Source>, ProfileError>;
+
 struct Entry {
     name: &'static str,
     profile: &'static str,
-    build: fn(&str, &Options<'_>) -> Result<Box<dyn Source>, ProfileError>,
+    build: Build,
     token: fn(&str) -> Result<TokenNames, ProfileError>,
 }
 

@@ -1,12 +1,11 @@
 //! What can go wrong with an answer, on request.
 
-use std::convert::Infallible;
 use std::future::Future;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures::stream;
+use futures::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
 /// The largest good answer that a fault is applied to, bytes.
@@ -103,8 +102,12 @@ impl Fault {
             Self::Cut => {
                 let body = body_of(good.await).await;
                 let half = body.slice(..body.len() / 2);
-                let broken = std::io::Error::other("cut by the script");
-                let chunks = stream::iter([Ok(half), Err(broken)]);
+                // The pause lets the first half reach the wire before the connection breaks.
+                let broken = async {
+                    tokio::task::yield_now().await;
+                    Err(std::io::Error::other("cut by the script"))
+                };
+                let chunks = stream::iter([Ok(half)]).chain(stream::once(broken));
                 Body::from_stream(chunks).into_response()
             }
             edit => {
@@ -136,7 +139,5 @@ impl Fault {
 }
 
 async fn body_of(response: Response) -> Bytes {
-    let whole: Result<Bytes, Infallible> =
-        Ok(to_bytes(response.into_body(), BODY_BYTES_MAX).await.unwrap_or_default());
-    whole.unwrap_or_default()
+    to_bytes(response.into_body(), BODY_BYTES_MAX).await.unwrap_or_default()
 }

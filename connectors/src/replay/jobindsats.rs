@@ -235,7 +235,8 @@ pub(super) fn data(step: usize, vintages: &Vintages, id: &str, pairs: &[(String,
     let known = |id: &str| {
         id == "_nykom" || table.breakdown.iter().chain(&table.fixed).any(|hierarchy| hierarchy.id == id)
     };
-    let unknown: Vec<_> = asked.iter().filter(|(id, _)| !known(id)).map(|(id, _)| format!("'{id}'")).collect();
+    let unknown: Vec<_> =
+        asked.iter().filter(|(id, _)| !known(id)).map(|(id, _)| format!("'{id}'")).collect();
     if !unknown.is_empty() {
         let cause = format!("Unknown hierarchies: [{}]", unknown.join(", "));
         return error(StatusCode::UNPROCESSABLE_ENTITY, &cause);
@@ -303,8 +304,9 @@ fn area_name(area: Area) -> &'static str {
     match area {
         Area::Unknown => "Uoplyst område",
         Area::Code(0) => "Hele landet",
-        Area::Code(code) => {
-            MUNICIPALITIES.iter().find(|(known, _)| *known == code).map_or("Uoplyst område", |(_, name)| name)
-        }
+        Area::Code(code) => MUNICIPALITIES
+            .iter()
+            .find(|(known, _)| *known == code)
+            .map_or("Uoplyst område", |(_, name)| name),
     }
 }

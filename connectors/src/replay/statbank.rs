@@ -92,8 +92,11 @@ impl Tables {
             (Some(Ok(days)), Some(now)) => Some(now - TimeDelta::days(days)),
             _ => return error("REQUEST-INVALID", "pastdays"),
         };
-        let listed: Vec<&Value> =
-            self.list.iter().filter(|table| since.is_none_or(|since| updated(table) >= Some(since))).collect();
+        let listed: Vec<&Value> = self
+            .list
+            .iter()
+            .filter(|table| since.is_none_or(|since| updated(table) >= Some(since)))
+            .collect();
         reply(json!(listed).to_string())
     }
 
@@ -149,7 +152,9 @@ impl Table {
             let wanted = asked.iter().find(|v| text(v, "code").eq_ignore_ascii_case(text(variable, "id")));
             let codes = match wanted {
                 // Eliminated: the newest period, else the total, which comes first.
-                None if variable.get("time") == Some(&Value::Bool(true)) => all.into_iter().next_back().into_iter().collect(),
+                None if variable.get("time") == Some(&Value::Bool(true)) => {
+                    all.into_iter().next_back().into_iter().collect()
+                }
                 None => all.into_iter().take(1).collect(),
                 Some(wanted) => {
                     let mut codes: Vec<String> = Vec::new();
@@ -172,7 +177,9 @@ impl Table {
     fn places(selection: &[Chosen<'_>]) -> Vec<Vec<String>> {
         selection.iter().fold(vec![Vec::new()], |rows, chosen| {
             rows.iter()
-                .flat_map(|row| chosen.codes.iter().map(|code| [&row[..], &[code.clone()]].concat()))
+                .flat_map(|row| {
+                    chosen.codes.iter().map(|code| [&row[..], std::slice::from_ref(code)].concat())
+                })
                 .collect()
         })
     }
@@ -189,7 +196,8 @@ impl Table {
                 let unit = json!({id: {"base": text(&self.info, "unit"), "decimals": 0}});
                 let label = json!({id: text(&self.info, "text")});
                 let category = json!({"index": {id: 0}, "label": label, "unit": unit});
-                dimension.insert("ContentsCode".to_owned(), json!({"label": "Indhold", "category": category}));
+                dimension
+                    .insert("ContentsCode".to_owned(), json!({"label": "Indhold", "category": category}));
                 ids.push("ContentsCode".to_owned());
                 sizes.push(1);
             }
@@ -204,7 +212,10 @@ impl Table {
                 .map(|value| (text(value, "id").to_owned(), json!(text(value, "text"))))
                 .collect();
             let category = json!({"index": index, "label": label});
-            dimension.insert(code.to_owned(), json!({"label": text(chosen.variable, "text"), "category": category}));
+            dimension.insert(
+                code.to_owned(),
+                json!({"label": text(chosen.variable, "text"), "category": category}),
+            );
             ids.push(code.to_owned());
             sizes.push(chosen.codes.len());
         }

@@ -61,7 +61,11 @@ enum Fetched {
 /// Why a table brought nothing.
 enum TableError {
     /// The bytes under a method and path, and what is wrong with them.
-    Refused { file: String, body: Answer, refusal: Refusal },
+    Refused {
+        file: String,
+        body: Answer,
+        refusal: Refusal,
+    },
     Source(SourceError),
 }
 
@@ -93,7 +97,9 @@ impl Source for Jobindsats {
         let url = self.url("tables?format=json")?;
         let answer = match self.get(&url).await? {
             Fetched::Body(answer) => answer,
-            Fetched::UnknownPeriodType => return Err(unexpected(&url, "HTTP 422 without a period asked for")),
+            Fetched::UnknownPeriodType => {
+                return Err(unexpected(&url, "HTTP 422 without a period asked for"));
+            }
         };
         let listed = match json_body(&answer.body).and_then(|json| calendar::read(&json)) {
             Ok(listed) => listed,
@@ -110,7 +116,10 @@ impl Source for Jobindsats {
         for table in &self.profile.tables {
             let Some(entry) = listed.get(&table.id) else {
                 if self.unlisted.insert(table.id.clone()) {
-                    tracing::warn!(table = table.id, "in the profile, but not in the service's list of tables");
+                    tracing::warn!(
+                        table = table.id,
+                        "in the profile, but not in the service's list of tables"
+                    );
                 }
                 continue;
             };
@@ -156,7 +165,9 @@ impl Jobindsats {
         let attempt = file(url);
         let answer =
             self.http.fetch(url, Request::Get).await.map_err(|error| error.into_source_error(&attempt))?;
-        let stop = |cause: String, remedy: String| Err(SourceError::Stop { attempt: attempt.clone(), cause, remedy });
+        let stop = |cause: String, remedy: String| {
+            Err(SourceError::Stop { attempt: attempt.clone(), cause, remedy })
+        };
         match answer.status {
             status if status.is_success() => Ok(Fetched::Body(answer)),
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => stop(
@@ -196,7 +207,8 @@ impl Jobindsats {
     /// Tries the period types in the profile's order; each table knows only some.
     async fn probe(&self, table: &Table, query: &Query) -> Result<(Url, Answer), SourceError> {
         for period_type in &query.period_types {
-            let mut path = format!("data/{}?mgroup.*=*&period.{period_type}=latest:{}", table.id, query.periods);
+            let mut path =
+                format!("data/{}?mgroup.*=*&period.{period_type}=latest:{}", table.id, query.periods);
             let dimensions = query.dimensions.iter().map(|dimension| (dimension.hierarchy.as_str(), "*"));
             let fixed = query.hierarchies.iter().map(|(name, selection)| (name.as_str(), selection.as_str()));
             for (hierarchy, selection) in fixed.chain(dimensions) {
@@ -233,7 +245,11 @@ impl Jobindsats {
         }
         if !parsed.skipped_labels.is_empty() {
             let labels: Vec<_> = parsed.skipped_labels.iter().take(20).collect();
-            tracing::warn!(table = table.id, ?labels, "rows with labels that the profile does not know skipped");
+            tracing::warn!(
+                table = table.id,
+                ?labels,
+                "rows with labels that the profile does not know skipped"
+            );
         }
     }
 }
@@ -333,8 +349,7 @@ impl Cursor {
     }
 
     fn moved(&mut self, table: &Table, stamp: &str) {
-        self.tables
-            .insert(table.id.clone(), json!({"update_latest": stamp, "definition": table.definition}));
+        self.tables.insert(table.id.clone(), json!({"update_latest": stamp, "definition": table.definition}));
         self.refused.remove(&table.id);
     }
 }

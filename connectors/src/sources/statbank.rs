@@ -115,7 +115,10 @@ impl Source for Statbank {
             let Some(listed) = listed.get(&table.id) else {
                 // Within a window of days, not listed means not changed.
                 if window.is_none() && self.unlisted.insert(table.id.clone()) {
-                    tracing::warn!(table = table.id, "in the profile, but not in the service's list of tables");
+                    tracing::warn!(
+                        table = table.id,
+                        "in the profile, but not in the service's list of tables"
+                    );
                 }
                 continue;
             };
@@ -442,10 +445,8 @@ impl Cursor {
     }
 
     fn moved(&mut self, table: &Table, updated: DateTime<Utc>) {
-        self.tables.insert(
-            table.id.clone(),
-            json!({"updated": instant(updated), "definition": table.definition}),
-        );
+        self.tables
+            .insert(table.id.clone(), json!({"updated": instant(updated), "definition": table.definition}));
         self.refused.remove(&table.id);
     }
 }

@@ -45,7 +45,10 @@ fn walk(value: &Value, depth: usize, tables: &mut BTreeMap<String, Listed>) {
                     let text = object.get(key)?.as_str()?;
                     NaiveDate::parse_from_str(text.get(..10)?, "%Y-%m-%d").ok()
                 };
-                tables.insert(id.to_owned(), Listed { latest: date("update_latest"), next: date("update_next") });
+                tables.insert(
+                    id.to_owned(),
+                    Listed { latest: date("update_latest"), next: date("update_next") },
+                );
             }
             object.values().for_each(|item| walk(item, depth + 1, tables));
         }

@@ -95,11 +95,7 @@ impl Profile {
         errors.into_result(super::NAME, profile)
     }
 
-    fn from_value(
-        value: &serde_yaml_ng::Value,
-        base: Option<&str>,
-        errors: &mut Errors,
-    ) -> Option<Self> {
+    fn from_value(value: &serde_yaml_ng::Value, base: Option<&str>, errors: &mut Errors) -> Option<Self> {
         let known = ["base_url", "token", "http", "poll", "labels", "tables"];
         let top = Section::open(value, "", &known, errors);
         let base_url = base_url(&top, base, errors);

@@ -66,9 +66,10 @@ pub(super) fn parse(body: &Value, query: &Query, labels: &Labels) -> Result<Pars
     let mut found_codes = BTreeSet::new();
     for (number, row) in rows.iter().enumerate() {
         let text = |column: usize| {
-            row[column].as_str().map(str::trim).ok_or_else(|| {
-                shape(format!("rows[{number}]: expected a text in column {}", names[column]))
-            })
+            row[column]
+                .as_str()
+                .map(str::trim)
+                .ok_or_else(|| shape(format!("rows[{number}]: expected a text in column {}", names[column])))
         };
         let period: Period = text(columns.period)?
             .parse()
@@ -106,10 +107,15 @@ pub(super) fn parse(body: &Value, query: &Query, labels: &Labels) -> Result<Pars
                 continue;
             }
             let cell = cell(&row[column]).ok_or_else(|| {
-                let message = format!("rows[{number}], column {}: no number: {:.40}", names[column], row[column].to_string());
+                let message = format!(
+                    "rows[{number}], column {}: no number: {:.40}",
+                    names[column],
+                    row[column].to_string()
+                );
                 Refusal::new(Reason::InvalidValue, message)
             })?;
-            let figure = Figure { measure: measure.name.clone(), area, period, breakdown: breakdown.clone(), cell };
+            let figure =
+                Figure { measure: measure.name.clone(), area, period, breakdown: breakdown.clone(), cell };
             if !seen.insert((figure.measure.clone(), area, period, breakdown.clone())) {
                 return Err(shape(format!(
                     "rows[{number}]: a second row for the same period, area and breakdown; is a dimension \

@@ -64,7 +64,8 @@ impl Statbank {
                 Err(refusal) => return Err(put_aside(number, &line, refusal)),
             };
             let Some(known) = &columns else {
-                columns = Some(reader.bulk_header(text).map_err(|refusal| put_aside(number, &line, refusal))?);
+                columns =
+                    Some(reader.bulk_header(text).map_err(|refusal| put_aside(number, &line, refusal))?);
                 continue;
             };
             match reader.bulk_line(known, text).map_err(|refusal| put_aside(number, &line, refusal))? {
@@ -134,7 +135,10 @@ impl Lines {
             }
             searched = self.buffer.len();
             if searched > LINE_BYTES_MAX {
-                return Err(broken(format!("line {} is longer than {LINE_BYTES_MAX} bytes", self.number + 1)));
+                return Err(broken(format!(
+                    "line {} is longer than {LINE_BYTES_MAX} bytes",
+                    self.number + 1
+                )));
             }
             if self.ended {
                 if self.buffer.is_empty() {

@@ -111,10 +111,8 @@ impl<'p> Reader<'p> {
             .and_then(|sizes| sizes.iter().map(|s| usize::try_from(s.as_u64()?).ok()).collect())
             .filter(|sizes: &Vec<usize>| sizes.len() == ids.len())
             .ok_or_else(|| shape("dimension.size: expected one number for each id"))?;
-        let values = dataset
-            .get("value")
-            .and_then(Value::as_array)
-            .ok_or_else(|| shape("value: expected a list"))?;
+        let values =
+            dataset.get("value").and_then(Value::as_array).ok_or_else(|| shape("value: expected a list"))?;
         let cells = sizes.iter().try_fold(1_usize, |cells, size| cells.checked_mul(*size));
         if cells != Some(values.len()) {
             return Err(shape(format!("value: expected {cells:?} cells, got {}", values.len())));
@@ -153,7 +151,10 @@ impl<'p> Reader<'p> {
                 rest /= by_place.len();
             }
             let cell = self.json_cell(value).ok_or_else(|| {
-                Refusal::new(Reason::InvalidValue, format!("value[{place}]: no number: {:.40}", value.to_string()))
+                Refusal::new(
+                    Reason::InvalidValue,
+                    format!("value[{place}]: no number: {:.40}", value.to_string()),
+                )
             })?;
             match self.figure(&codes, cell)? {
                 Some(figure) => parsed.figures.push(figure),
@@ -178,7 +179,9 @@ impl<'p> Reader<'p> {
         };
         let columns = names
             .iter()
-            .map(|name| self.variable(name).ok_or_else(|| shape(format!("header: {name} is not in the profile"))))
+            .map(|name| {
+                self.variable(name).ok_or_else(|| shape(format!("header: {name} is not in the profile")))
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let distinct: HashSet<&str> = columns.iter().map(|v| v.id.as_str()).collect();
         if distinct.len() != columns.len() || columns.len() != self.table.variables.len() {
@@ -225,9 +228,11 @@ fn codes_by_place(dimension: Option<&Value>, id: &str, size: usize) -> Result<Ve
     let wrong = || shape(format!("dimension {id}: category.index does not hold {size} codes"));
     let index = dimension.and_then(|d| d.get("category")).and_then(|c| c.get("index"));
     let by_place: Vec<String> = match index {
-        Some(Value::Array(codes)) => {
-            codes.iter().map(|code| code.as_str().map(str::to_owned)).collect::<Option<_>>().ok_or_else(wrong)?
-        }
+        Some(Value::Array(codes)) => codes
+            .iter()
+            .map(|code| code.as_str().map(str::to_owned))
+            .collect::<Option<_>>()
+            .ok_or_else(wrong)?,
         Some(Value::Object(places)) => {
             let by_number: HashMap<u64, &String> =
                 places.iter().filter_map(|(code, place)| Some((place.as_u64()?, code))).collect();

@@ -58,7 +58,11 @@ pub(super) enum Role {
     /// Code to measure.
     Measure(Vec<(String, String)>),
     /// Dimension name, code of the total, code to our value (a code not named stands for itself).
-    Breakdown { name: String, total: Option<String>, codes: Vec<(String, String)> },
+    Breakdown {
+        name: String,
+        total: Option<String>,
+        codes: Vec<(String, String)>,
+    },
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -76,11 +80,7 @@ impl Profile {
         errors.into_result(super::NAME, profile)
     }
 
-    fn from_value(
-        value: &serde_yaml_ng::Value,
-        base: Option<&str>,
-        errors: &mut Errors,
-    ) -> Option<Self> {
+    fn from_value(value: &serde_yaml_ng::Value, base: Option<&str>, errors: &mut Errors) -> Option<Self> {
         let known = ["base_url", "http", "poll", "cells_max", "tables"];
         let top = Section::open(value, "", &known, errors);
         let base_url = base_url(&top, base, errors);
@@ -180,7 +180,11 @@ fn variable(id: &str, value: &serde_yaml_ng::Value, path: &str, errors: &mut Err
             if name.as_deref().is_none_or(|name| !is_plain(name)) {
                 errors.add(&section.at("name"), "missing; expected the name of the breakdown");
             }
-            Role::Breakdown { name: name.clone().unwrap_or_default(), total: total.clone(), codes: codes.clone() }
+            Role::Breakdown {
+                name: name.clone().unwrap_or_default(),
+                total: total.clone(),
+                codes: codes.clone(),
+            }
         }
         other => {
             let roles = ["time", "area", "measure", "breakdown"];
