@@ -131,3 +131,35 @@ fn the_loop_waits_backs_off_and_ends() {
         assert!(error.is_final());
     });
 }
+
+/// The caller polls on a runtime with several threads.
+#[test]
+fn polls_can_move_between_threads() {
+    fn movable<T: Send>(future: T) -> T {
+        future
+    }
+    within(60, async {
+        let profile = jobindsats_profile(&["y25i09"]);
+        let mut bench = Bench::new("jobindsats", Some(&profile)).await;
+        let mut sink = MemorySink::default();
+        let (pause, _) = crate::support::recorder();
+        let shutdown = CancellationToken::new();
+        let stop = shutdown.clone();
+        let ended = movable(run(
+            bench.source.as_mut(),
+            &bench.store,
+            &bench.clock,
+            &mut sink,
+            RunLimits::default(),
+            &pause,
+            &shutdown,
+            &mut |result| {
+                assert!(result.is_ok());
+                stop.cancel();
+            },
+        ))
+        .await;
+        ended.expect("an orderly end");
+        assert_eq!(sink.figures("y25i09").len(), 10_521);
+    });
+}
