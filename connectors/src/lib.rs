@@ -1,1 +1,18 @@
 //! Connectors: fetch, parse and produce what official sources publish; they keep only a cursor.
+//!
+//! A source is one module under [`sources`], one profile (YAML: which tables, which measures, which labels),
+//! one fixture folder and one line in the list. [`driver`] polls it and stores its cursor once everything is
+//! acknowledged; [`http`] is the only way out to the network, bounded in every direction; [`replay`] is a
+//! local server that speaks the recorded shapes, for the demo and the tests.
+//!
+//! The crate reads neither the environment nor the command line, holds no wall clock, and knows nothing of
+//! what becomes of the events.
+
+mod emit;
+mod numbers;
+
+pub mod driver;
+pub mod http;
+pub mod profile;
+pub mod replay;
+pub mod sources;

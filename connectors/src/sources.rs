@@ -1,0 +1,104 @@
+//! The one list of sources.
+//!
+//! A source is one module below, one default profile, one fixture folder and one line in [`SOURCES`]. The
+//! default profile is embedded, so that the binary runs without files; a user's profile replaces it whole.
+
+use rettidig_event::Source;
+use secrecy::SecretString;
+
+use crate::http::{Pause, tokio_pause};
+pub use crate::profile::{ProfileError, TokenNames};
+
+mod jobindsats;
+mod statbank;
+
+/// What a source is built from.
+#[derive(Clone)]
+pub struct Options<'a> {
+    /// The profile's text; the embedded one if none is given.
+    pub profile_yaml: Option<&'a str>,
+    /// Replaces the profile's address: a replay server, a gateway.
+    pub base_url: Option<&'a str>,
+    /// The token, where the source needs one.
+    pub token: Option<SecretString>,
+    /// How to wait between attempts.
+    pub pause: Pause,
+}
+
+type Build = fn(&str, &Options<'_>) -> Result<Box<dyn Source>, ProfileError>;
+
+struct Entry {
+    name: &'static str,
+    profile: &'static str,
+    build: Build,
+    token: fn(&str) -> Result<TokenNames, ProfileError>,
+}
+
+const SOURCES: [Entry; 2] = [
+    Entry {
+        name: jobindsats::NAME,
+        profile: include_str!("../profiles/jobindsats.yaml"),
+        build: jobindsats::build,
+        token: jobindsats::token_names,
+    },
+    Entry {
+        name: statbank::NAME,
+        profile: include_str!("../profiles/statbank.yaml"),
+        build: statbank::build,
+        token: |_| Ok(TokenNames::default()),
+    },
+];
+
+/// The names of all sources.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    SOURCES.iter().map(|entry| entry.name)
+}
+
+fn entry(name: &str) -> Result<&'static Entry, ProfileError> {
+    SOURCES.iter().find(|entry| entry.name == name).ok_or_else(|| {
+        let known: Vec<_> = names().collect();
+        ProfileError {
+            source: name.to_owned(),
+            errors: vec![format!("no such source; known: {}", known.join(", "))],
+        }
+    })
+}
+
+/// The embedded profile of a source: the place to start one's own from.
+///
+/// # Errors
+/// If there is no such source.
+pub fn default_profile(name: &str) -> Result<&'static str, ProfileError> {
+    Ok(entry(name)?.profile)
+}
+
+/// Where a source's profile says its token is to be found; the caller reads it and hands it to [`build`].
+///
+/// # Errors
+/// If there is no such source, or its profile has errors.
+pub fn token_names(name: &str, profile_yaml: Option<&str>) -> Result<TokenNames, ProfileError> {
+    let entry = entry(name)?;
+    (entry.token)(profile_yaml.unwrap_or(entry.profile))
+}
+
+/// Builds a source from its embedded profile or the given one.
+///
+/// # Errors
+/// If there is no such source, or with everything that is wrong with its profile.
+pub fn build(
+    name: &str,
+    profile_yaml: Option<&str>,
+    base_url: Option<&str>,
+    token: Option<SecretString>,
+) -> Result<Box<dyn Source>, ProfileError> {
+    build_with(name, &Options { profile_yaml, base_url, token, pause: tokio_pause() })
+}
+
+/// As [`build`], with every capability given.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_with(name: &str, options: &Options<'_>) -> Result<Box<dyn Source>, ProfileError> {
+    let entry = entry(name)?;
+    (entry.build)(options.profile_yaml.unwrap_or(entry.profile), options)
+}

@@ -1,0 +1,12 @@
+//! The sources against the replay server: goldens, faults, cursors, the four steps of August 2026.
+//!
+//! Nothing here reaches the live services. Every test runs under a hard time limit ([`support::within`]), and
+//! waits between attempts are recorded instead of waited for.
+
+mod support;
+
+mod driver;
+mod faults;
+mod golden;
+mod profiles;
+mod steps;

@@ -1,0 +1,199 @@
+//! A sink in memory, a pause that records, a server and sources that know each other.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use rettidig_connectors::driver::{CursorStore, PollError, poll_once};
+use rettidig_connectors::http::Pause;
+use rettidig_connectors::replay::{REPLAY_STEPS, ReplayServer};
+use rettidig_connectors::sources::{Options, build_with};
+use rettidig_event::{DeadLetter, ManualClock, PollOutcome, Sink, SinkError, Source, Topic};
+use secrecy::SecretString;
+use serde_json::Value;
+
+/// Runs a test with a hard limit.
+pub fn within(limit_seconds: u64, test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    runtime.block_on(async {
+        tokio::time::timeout(Duration::from_secs(limit_seconds), test).await.expect("within the time limit");
+    });
+}
+
+/// What was sent, in order; can be told to fail.
+#[derive(Default)]
+pub struct MemorySink {
+    pub sent: Vec<(Topic, String, Vec<u8>)>,
+    pub fail_flush: bool,
+    pub fail_send_after: Option<usize>,
+}
+
+#[async_trait]
+impl Sink for MemorySink {
+    async fn send(&mut self, topic: Topic, key: &str, payload: Vec<u8>) -> Result<(), SinkError> {
+        if self.fail_send_after.is_some_and(|limit| self.sent.len() >= limit) {
+            return Err(SinkError("queue closed".to_owned()));
+        }
+        self.sent.push((topic, key.to_owned(), payload));
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), SinkError> {
+        if self.fail_flush { Err(SinkError("not acknowledged".to_owned())) } else { Ok(()) }
+    }
+}
+
+/// Identity of a figure: table, measure, area, period, breakdown.
+pub type Key = (String, String, i64, String, String);
+
+impl MemorySink {
+    pub fn of(&self, topic: Topic) -> Vec<Value> {
+        let payloads = self.sent.iter().filter(|(t, ..)| *t == topic);
+        payloads.map(|(_, _, payload)| serde_json::from_slice(payload).expect("json")).collect()
+    }
+
+    pub fn dead_letters(&self) -> Vec<DeadLetter> {
+        let payloads = self.sent.iter().filter(|(topic, ..)| *topic == Topic::DeadLetter);
+        payloads.map(|(_, _, payload)| serde_json::from_slice(payload).expect("dead letter")).collect()
+    }
+
+    /// Figures of one table: identity to value and status.
+    pub fn figures(&self, table: &str) -> BTreeMap<Key, (Value, Value)> {
+        let mut figures = BTreeMap::new();
+        for event in self.of(Topic::Official).iter().filter(|event| event["table"] == table) {
+            let text = |key: &str| event[key].as_str().expect(key).to_owned();
+            let key = (
+                text("table"),
+                text("measure"),
+                event["area"].as_i64().expect("area"),
+                text("period"),
+                event["breakdown"].to_string(),
+            );
+            let value = (event["value"].clone(), event["status"].clone());
+            assert!(figures.insert(key, value).is_none(), "a figure was sent twice: {event}");
+        }
+        figures
+    }
+
+    /// Every event as the pipeline would decode it: none may be refused.
+    pub fn assert_decodable(&self) {
+        for topic in [Topic::Official, Topic::Deliveries] {
+            let messages: Vec<_> = self
+                .sent
+                .iter()
+                .filter(|(t, ..)| *t == topic)
+                .map(|(_, _, payload)| rettidig_event::Message { partition: 0, offset: 0, payload })
+                .collect();
+            let count = messages.len();
+            let decoded = match topic {
+                Topic::Official => rettidig_event::official::decode(messages),
+                _ => rettidig_event::delivery::decode(messages),
+            };
+            assert_eq!(decoded.rejected, [], "{topic:?}");
+            assert_eq!((decoded.batch.num_rows(), decoded.unknown_fields), (count, 0), "{topic:?}");
+        }
+    }
+}
+
+/// Records waits and returns at once.
+pub fn recorder() -> (Pause, Arc<Mutex<Vec<Duration>>>) {
+    let waits: Arc<Mutex<Vec<Duration>>> = Arc::default();
+    let seen = waits.clone();
+    let pause: Pause = Arc::new(move |wait| {
+        seen.lock().expect("waits").push(wait);
+        Box::pin(std::future::ready(()))
+    });
+    (pause, waits)
+}
+
+/// A server, a source polled against it, a cursor folder, a clock.
+pub struct Bench {
+    pub server: ReplayServer,
+    pub source: Box<dyn Source>,
+    pub store: CursorStore,
+    pub clock: ManualClock,
+    pub waits: Arc<Mutex<Vec<Duration>>>,
+    pub folder: tempfile::TempDir,
+    name: String,
+    yaml: Option<String>,
+}
+
+pub const TOKEN: &str = "hemmelig-4711";
+
+impl Bench {
+    pub async fn new(name: &str, yaml: Option<&str>) -> Self {
+        let address = "127.0.0.1:0".parse().expect("address");
+        let server = ReplayServer::start_with_token(address, Some(TOKEN)).await.expect("server");
+        let folder = tempfile::tempdir().expect("folder");
+        let store = CursorStore::new(folder.path().join("cursors"));
+        let (source, waits) = source(name, yaml, &server);
+        let yaml = yaml.map(str::to_owned);
+        let clock = ManualClock::new(instant(0));
+        Self { server, source, store, clock, waits, folder, name: name.to_owned(), yaml }
+    }
+
+    /// As after a restart of the program: the same cursor folder, another source.
+    pub fn restart(&mut self) {
+        (self.source, self.waits) = source(&self.name, self.yaml.as_deref(), &self.server);
+    }
+
+    pub fn step(&self, step: usize) {
+        self.server.set_step(step);
+        self.clock.set(instant(step));
+    }
+
+    pub async fn poll(&mut self, sink: &mut MemorySink) -> Result<PollOutcome, PollError> {
+        poll_once(self.source.as_mut(), &self.store, &self.clock, sink).await
+    }
+
+    /// Polls into a new sink; the poll as a whole must go well.
+    pub async fn polled(&mut self) -> (PollOutcome, MemorySink) {
+        let mut sink = MemorySink::default();
+        let outcome = self.poll(&mut sink).await.expect("poll");
+        let letters = sink.dead_letters().len();
+        assert_eq!(outcome.records as usize + letters, sink.sent.len());
+        assert_eq!(outcome.dead_letters as usize, letters);
+        sink.assert_decodable();
+        (outcome, sink)
+    }
+
+    pub fn cursor(&self) -> Value {
+        self.store.load(&self.name).expect("cursor")
+    }
+}
+
+fn source(
+    name: &str,
+    yaml: Option<&str>,
+    server: &ReplayServer,
+) -> (Box<dyn Source>, Arc<Mutex<Vec<Duration>>>) {
+    let (pause, waits) = recorder();
+    let url = server.url_of(name).expect("url");
+    let token = (name == "jobindsats").then(|| SecretString::from(TOKEN.to_owned()));
+    let options = Options { profile_yaml: yaml, base_url: Some(&url), token, pause };
+    (build_with(name, &options).expect("source"), waits)
+}
+
+pub fn instant(step: usize) -> DateTime<Utc> {
+    REPLAY_STEPS[step].0.parse().expect("instant")
+}
+
+/// A profile of jobindsats with some of the default tables, and few attempts.
+pub fn jobindsats_profile(tables: &[&str]) -> String {
+    edited_profile(tables, |_| {})
+}
+
+/// As [`jobindsats_profile`], edited.
+pub fn edited_profile(tables: &[&str], edit: impl FnOnce(&mut serde_yaml_ng::Value)) -> String {
+    let default = rettidig_connectors::sources::default_profile("jobindsats").expect("profile");
+    let mut value: serde_yaml_ng::Value = serde_yaml_ng::from_str(default).expect("yaml");
+    value.apply_merge().expect("merge");
+    let list = value["tables"].as_sequence_mut().expect("tables");
+    list.retain(|table| tables.contains(&table["id"].as_str().expect("id")));
+    value["http"]["timeout_ms"] = 20_000.into();
+    value["http"]["attempts"] = 3.into();
+    edit(&mut value);
+    serde_yaml_ng::to_string(&value).expect("yaml")
+}
