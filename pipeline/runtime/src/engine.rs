@@ -1,0 +1,565 @@
+//! The engine: what is known, what a batch touches, and the commit of an epoch.
+//!
+//! State is the log (every accepted event) and, per group, its disclosed vintages. [`Engine::accept`] takes
+//! messages into the batch; [`Engine::commit`] evaluates the touched groups from all their events, makes the
+//! published tables, writes the files and commits the manifest. Until the manifest is there nothing has
+//! happened; when it is there everything has. A failed commit leaves the batch as it was: call it again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
+use arrow::row::{RowConverter, SortField};
+use chrono::{DateTime, NaiveDate, Utc};
+use rettidig_event::{Clock, DeadLetter, Topic, delivery, official};
+use rettidig_model::evaluation::{FigureCounts, GroupKey, Groups, disclosed_schema};
+use rettidig_model::{Model, TableInputs};
+use tokio::sync::watch;
+
+use crate::ingest::{OwnedMessage, Seen, ingest};
+use crate::manifest::{Counts, Manifest, Position, Positions, Previous};
+use crate::metrics::Metrics;
+use crate::store::{FileEntry, Store, sha256_hex};
+use crate::{RuntimeError, publish};
+
+/// Topics that the engine reads.
+pub const TOPICS: [Topic; 2] = [Topic::Official, Topic::Deliveries];
+
+/// Log files of a topic beyond which they are merged into one.
+const LOG_FILES_MAX: usize = 32;
+
+/// Epochs whose files are kept.
+pub const EPOCHS_KEPT: usize = 8;
+
+/// A committed epoch with its tables: what readers see.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The manifest.
+    pub manifest: Manifest,
+    /// Published tables by name.
+    pub tables: BTreeMap<&'static str, RecordBatch>,
+}
+
+/// What an epoch brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EpochReport {
+    /// Its number.
+    pub epoch: u64,
+    /// Events that became rows of the log.
+    pub events: u64,
+    /// Events that were there already.
+    pub duplicates: u64,
+    /// Messages put aside.
+    pub dead_letters: u64,
+    /// New figures and changed figures by source.
+    pub figures: BTreeMap<String, FigureCounts>,
+}
+
+/// One group: its events and what came of them.
+#[derive(Debug, Default, Clone)]
+struct Group {
+    events: Vec<RecordBatch>,
+    vintages: Option<RecordBatch>,
+    public: BTreeMap<String, RecordBatch>,
+    figures: BTreeMap<String, FigureCounts>,
+}
+
+/// What has been accepted since the last commit.
+#[derive(Debug, Default)]
+struct Batch {
+    rows: BTreeMap<Topic, Vec<RecordBatch>>,
+    events: u64,
+    duplicates: u64,
+    dead_letters: BTreeMap<String, u64>,
+    unknown_fields: u64,
+    messages: u64,
+    touched: BTreeSet<GroupKey>,
+}
+
+/// The engine of one data folder.
+pub struct Engine {
+    store: Store,
+    model: Arc<Model>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    newest: Option<(Manifest, String)>,
+    positions: Positions,
+    cluster_id: Option<String>,
+    seen: HashMap<Topic, Seen>,
+    groups: BTreeMap<GroupKey, Group>,
+    deliveries: Vec<RecordBatch>,
+    batch: Batch,
+    snapshot: watch::Sender<Option<Arc<Snapshot>>>,
+}
+
+/// The event schema of a topic.
+pub(crate) fn schema_of(topic: Topic) -> SchemaRef {
+    match topic {
+        Topic::Deliveries => delivery::schema(),
+        _ => official::schema(),
+    }
+}
+
+/// Where the files of a topic's log are.
+fn log_folder(topic: Topic) -> String {
+    format!("log/{}", topic.name().trim_start_matches("rettidig."))
+}
+
+impl Engine {
+    /// Opens a data folder: the newest epoch, its log, its tables.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Stop`] if a file is gone or damaged.
+    pub async fn open(
+        store: Store,
+        model: Arc<Model>,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, RuntimeError> {
+        let newest = Manifest::newest(&store).await?;
+        let mut engine = Self {
+            store,
+            model,
+            clock,
+            metrics,
+            positions: newest.as_ref().map(|(manifest, _)| manifest.positions.clone()).unwrap_or_default(),
+            cluster_id: newest.as_ref().and_then(|(manifest, _)| manifest.cluster_id.clone()),
+            newest,
+            seen: HashMap::new(),
+            groups: BTreeMap::new(),
+            deliveries: Vec::new(),
+            batch: Batch::default(),
+            snapshot: watch::Sender::new(None),
+        };
+        if let Some((manifest, _)) = engine.newest.clone() {
+            engine.recover(&manifest).await?;
+        }
+        Ok(engine)
+    }
+
+    async fn recover(&mut self, manifest: &Manifest) -> Result<(), RuntimeError> {
+        for topic in TOPICS {
+            let seen = self.seen.entry(topic).or_default();
+            for entry in manifest.log.get(topic.name()).into_iter().flatten() {
+                let rows = self.store.get_parquet(entry, schema_of(topic)).await?;
+                seen.remember(topic, &rows);
+                if topic == Topic::Deliveries {
+                    self.deliveries.push(rows);
+                } else {
+                    for (key, part) in split_by_group(&rows)? {
+                        self.groups.entry(key).or_default().events.push(part);
+                    }
+                }
+            }
+        }
+        let keys: BTreeSet<GroupKey> = self.groups.keys().cloned().collect();
+        let evaluated = self.model.evaluate_groups(self.events_of(&keys)?).await?;
+        let disclosed = self.store.get_parquet(&manifest.disclosed, disclosed_schema(true)).await?;
+        let epochs = Epochs::of(&disclosed)?;
+        self.groups = self.stamped(&keys, evaluated, &epochs, manifest.epoch)?;
+        let mut tables = BTreeMap::new();
+        for table in rettidig_model::contract::TABLES {
+            if let Some(entry) = manifest.tables.get(table.name) {
+                tables.insert(table.name, self.store.get_parquet(entry, table.schema()).await?);
+            }
+        }
+        publish::latest(&self.store, manifest).await?;
+        self.snapshot.send_replace(Some(Arc::new(Snapshot { manifest: manifest.clone(), tables })));
+        Ok(())
+    }
+
+    /// The newest committed epoch as readers see it; changes with every commit.
+    pub fn snapshots(&self) -> watch::Receiver<Option<Arc<Snapshot>>> {
+        self.snapshot.subscribe()
+    }
+
+    /// The newest manifest.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        self.newest.as_ref().map(|(manifest, _)| manifest)
+    }
+
+    /// Where the topics stand, messages of the open batch included.
+    pub fn positions(&self) -> &Positions {
+        &self.positions
+    }
+
+    /// Notes the cluster that the messages come from.
+    pub fn set_cluster_id(&mut self, cluster_id: Option<String>) {
+        self.cluster_id = cluster_id;
+    }
+
+    /// Messages in the open batch.
+    pub fn batch_messages(&self) -> u64 {
+        self.batch.messages
+    }
+
+    /// Takes messages of one topic into the open batch; returns what must go to the dead letter before the
+    /// batch is committed.
+    ///
+    /// # Errors
+    /// Only if Arrow fails, which is a bug.
+    pub fn accept(&mut self, topic: Topic, messages: &[OwnedMessage]) -> Result<Vec<DeadLetter>, RuntimeError> {
+        let timer = self.metrics.decode_seconds.start_timer();
+        let ingested = ingest(topic, messages, self.seen.entry(topic).or_default(), self.clock.now())?;
+        timer.observe_duration();
+        let positions = self.positions.entry(topic.name().to_owned()).or_default();
+        for message in messages {
+            let position = Position { next: message.offset + 1, last_sha256: Some(sha256_hex(&message.payload)) };
+            positions.insert(message.partition, position);
+        }
+        self.batch.messages += messages.len() as u64;
+        self.batch.events += ingested.rows.num_rows() as u64;
+        self.batch.duplicates += ingested.duplicates;
+        self.batch.unknown_fields += ingested.unknown_fields;
+        for letter in &ingested.dead_letters {
+            *self.batch.dead_letters.entry(letter.reason.code().to_owned()).or_default() += 1;
+        }
+        self.metrics.events_total.with_label_values(&[topic.name()]).inc_by(messages.len() as u64);
+        if ingested.rows.num_rows() > 0 {
+            if topic == Topic::Deliveries {
+                self.deliveries.push(ingested.rows.clone());
+            } else {
+                for (key, part) in split_by_group(&ingested.rows)? {
+                    self.groups.entry(key.clone()).or_default().events.push(part);
+                    self.batch.touched.insert(key);
+                }
+            }
+            self.batch.rows.entry(topic).or_default().push(ingested.rows);
+        }
+        Ok(ingested.dead_letters)
+    }
+
+    /// Whether a commit would do anything: messages have come, the day has changed, or the model has.
+    pub fn is_due(&self) -> bool {
+        match self.manifest() {
+            None => self.batch.messages > 0,
+            Some(manifest) => {
+                self.batch.messages > 0
+                    || manifest.as_of != self.clock.today()
+                    || manifest.sql_sha256 != self.model.sql_sha256
+                    || manifest.reference_sha256 != self.model.reference_sha256
+            }
+        }
+    }
+
+    /// Commits the open batch as the next epoch.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Retry`] if the storage fails: nothing is lost, commit again. [`RuntimeError::Stop`] if
+    /// another writer owns the folder.
+    pub async fn commit(&mut self) -> Result<EpochReport, RuntimeError> {
+        let timer = self.metrics.commit_seconds.start_timer();
+        let (as_of, at) = (self.clock.today(), self.clock.now());
+        let epoch = self.manifest().map_or(1, |manifest| manifest.epoch + 1);
+        let redefined = self.manifest().is_some_and(|manifest| {
+            manifest.sql_sha256 != self.model.sql_sha256
+                || manifest.reference_sha256 != self.model.reference_sha256
+        });
+        let keys = if redefined { self.groups.keys().cloned().collect() } else { self.batch.touched.clone() };
+        let evaluated = self.model.evaluate_groups(self.events_of(&keys)?).await?;
+        let before = self.disclosed_of(&keys)?;
+        let groups = self.stamped(&keys, evaluated, &Epochs::of(&before)?, epoch)?;
+        let figures = figure_changes(&self.groups, &groups);
+        let replaced: BTreeMap<GroupKey, Group> =
+            self.groups.iter().map(|(key, group)| (key.clone(), groups.get(key).unwrap_or(group).clone())).collect();
+        let disclosed = disclosed_of(&replaced)?;
+        let tables = evaluate_tables(&self.model, &replaced, &self.deliveries, as_of, at).await?;
+        let manifest = self.write(epoch, as_of, at, &disclosed, &tables).await?;
+        if !manifest.commit(&self.store).await? {
+            return Err(RuntimeError::stop(
+                format!("committing epoch {epoch}"),
+                "another writer has committed this epoch",
+                "make sure that only one rettidig writes to this data folder, then start again",
+            ));
+        }
+        publish::latest(&self.store, &manifest).await?;
+        let batch = std::mem::take(&mut self.batch);
+        self.groups = replaced;
+        let digest = sha256_hex(&manifest.to_bytes());
+        self.newest = Some((manifest.clone(), digest));
+        self.snapshot.send_replace(Some(Arc::new(Snapshot { manifest, tables })));
+        self.collect_orphans().await?;
+        timer.observe_duration();
+        Ok(EpochReport {
+            epoch,
+            events: batch.events,
+            duplicates: batch.duplicates,
+            dead_letters: batch.dead_letters.values().sum(),
+            figures,
+        })
+    }
+
+    async fn write(
+        &mut self,
+        epoch: u64,
+        as_of: NaiveDate,
+        at: DateTime<Utc>,
+        disclosed: &RecordBatch,
+        tables: &BTreeMap<&'static str, RecordBatch>,
+    ) -> Result<Manifest, RuntimeError> {
+        let before = self.newest.as_ref().map(|(manifest, digest)| (manifest.clone(), digest.clone()));
+        let mut log = before.as_ref().map(|(manifest, _)| manifest.log.clone()).unwrap_or_default();
+        for topic in TOPICS {
+            let entries = log.entry(topic.name().to_owned()).or_default();
+            if let Some(rows) = self.batch.rows.get(&topic) {
+                let rows = concat_batches(&schema_of(topic), rows)?;
+                entries.push(self.store.put_parquet(&log_folder(topic), "events", &rows, Vec::new()).await?);
+            }
+            if entries.len() > LOG_FILES_MAX {
+                *entries = vec![self.merged(topic, entries).await?];
+            }
+        }
+        let mut files = BTreeMap::new();
+        for (name, batch) in tables {
+            let unchanged = before.as_ref().and_then(|(manifest, _)| manifest.tables.get(*name));
+            let same = unchanged.filter(|_| self.is_unchanged(name, batch));
+            let entry = match same {
+                Some(entry) => entry.clone(),
+                None => publish::write(&self.store, name, batch, epoch).await?,
+            };
+            files.insert((*name).to_owned(), entry);
+        }
+        let disclosed = self.store.put_parquet("state", "disclosed", disclosed, Vec::new()).await?;
+        let mut counts: Counts = before.as_ref().map(|(manifest, _)| manifest.counts.clone()).unwrap_or_default();
+        counts.events += self.batch.events;
+        counts.duplicates += self.batch.duplicates;
+        counts.unknown_fields += self.batch.unknown_fields;
+        for (reason, count) in &self.batch.dead_letters {
+            *counts.dead_letters.entry(reason.clone()).or_default() += count;
+        }
+        Ok(Manifest {
+            epoch,
+            previous: before.map(|(manifest, sha256)| Previous { epoch: manifest.epoch, sha256 }),
+            committed_at: at,
+            as_of,
+            cluster_id: self.cluster_id.clone(),
+            positions: self.positions.clone(),
+            log,
+            disclosed,
+            tables: files,
+            sql_sha256: self.model.sql_sha256.clone(),
+            reference_sha256: self.model.reference_sha256.clone(),
+            frontiers: frontiers(tables)?,
+            counts,
+        })
+    }
+
+    /// Merges the log files of a topic into one.
+    async fn merged(&self, topic: Topic, entries: &[FileEntry]) -> Result<FileEntry, RuntimeError> {
+        let mut batches = Vec::with_capacity(entries.len());
+        for entry in entries {
+            batches.push(self.store.get_parquet(entry, schema_of(topic)).await?);
+        }
+        let rows = concat_batches(&schema_of(topic), &batches)?;
+        self.store.put_parquet(&log_folder(topic), "events", &rows, Vec::new()).await
+    }
+
+    fn is_unchanged(&self, name: &str, batch: &RecordBatch) -> bool {
+        self.snapshot.borrow().as_ref().is_some_and(|snapshot| snapshot.tables.get(name) == Some(batch))
+    }
+
+    /// Deletes files that none of the newest epochs needs.
+    async fn collect_orphans(&self) -> Result<(), RuntimeError> {
+        let numbers = Manifest::numbers(&self.store).await?;
+        let kept = &numbers[numbers.len().saturating_sub(EPOCHS_KEPT)..];
+        let Some((oldest, _)) = numbers.split_at(numbers.len().saturating_sub(EPOCHS_KEPT)).0.split_last() else {
+            return Ok(());
+        };
+        let mut needed: BTreeSet<String> = BTreeSet::new();
+        for number in kept {
+            let (manifest, _) = Manifest::read(&self.store, *number).await?;
+            needed.extend(manifest.files().map(str::to_owned));
+        }
+        let (gone, _) = Manifest::read(&self.store, *oldest).await?;
+        for path in gone.files().filter(|path| !needed.contains(*path)) {
+            self.store.delete(path).await?;
+        }
+        Ok(())
+    }
+
+    fn events_of(&self, keys: &BTreeSet<GroupKey>) -> Result<RecordBatch, RuntimeError> {
+        let events = keys.iter().filter_map(|key| self.groups.get(key)).flat_map(|group| &group.events);
+        Ok(concat_batches(&official::schema(), events)?)
+    }
+
+    fn disclosed_of(&self, keys: &BTreeSet<GroupKey>) -> Result<RecordBatch, RuntimeError> {
+        let vintages = keys.iter().filter_map(|key| self.groups.get(key)?.vintages.as_ref());
+        Ok(concat_batches(&disclosed_schema(true), vintages)?)
+    }
+
+    /// The groups as evaluated, each row with the epoch that first published it.
+    fn stamped(
+        &self,
+        keys: &BTreeSet<GroupKey>,
+        mut evaluated: Groups,
+        epochs: &Epochs,
+        epoch: u64,
+    ) -> Result<BTreeMap<GroupKey, Group>, RuntimeError> {
+        let mut groups = BTreeMap::new();
+        for key in keys {
+            let vintages = evaluated.vintages.remove(key).map(|rows| epochs.stamp(&rows, epoch)).transpose()?;
+            let public = evaluated.public.iter_mut();
+            let public = public.filter_map(|(name, parts)| Some((name.clone(), parts.remove(key)?))).collect();
+            let figures = evaluated.figures.remove(key).unwrap_or_default();
+            let events = self.groups.get(key).map(|group| group.events.clone()).unwrap_or_default();
+            groups.insert(key.clone(), Group { events, vintages, public, figures });
+        }
+        Ok(groups)
+    }
+}
+
+/// Figures by source that are new or changed in `after`.
+fn figure_changes(
+    before: &BTreeMap<GroupKey, Group>,
+    after: &BTreeMap<GroupKey, Group>,
+) -> BTreeMap<String, FigureCounts> {
+    let mut changes: BTreeMap<String, FigureCounts> = BTreeMap::new();
+    for (key, group) in after {
+        for (source, counts) in &group.figures {
+            let old = before.get(key).and_then(|group| group.figures.get(source)).copied().unwrap_or_default();
+            let change = changes.entry(source.clone()).or_default();
+            change.first += counts.first - old.first;
+            change.revised += counts.revised - old.revised;
+        }
+    }
+    changes
+}
+
+fn disclosed_of(groups: &BTreeMap<GroupKey, Group>) -> Result<RecordBatch, RuntimeError> {
+    let vintages = groups.values().filter_map(|group| group.vintages.as_ref());
+    Ok(concat_batches(&disclosed_schema(true), vintages)?)
+}
+
+async fn evaluate_tables(
+    model: &Model,
+    groups: &BTreeMap<GroupKey, Group>,
+    deliveries: &[RecordBatch],
+    as_of: NaiveDate,
+    evaluated_at: DateTime<Utc>,
+) -> Result<BTreeMap<&'static str, RecordBatch>, RuntimeError> {
+    let mut public = model.empty_public().await?;
+    for (name, empty) in &mut public {
+        let parts = groups.values().filter_map(|group| group.public.get(name));
+        *empty = concat_batches(&empty.schema(), parts)?;
+    }
+    let inputs = TableInputs {
+        disclosed: disclosed_of(groups)?,
+        public,
+        deliveries: concat_batches(&delivery::schema(), deliveries)?,
+        as_of,
+        evaluated_at,
+    };
+    Ok(model.evaluate_tables(inputs).await?)
+}
+
+/// Evaluates a whole log at once, as if all of it had arrived in one epoch: the full recomputation.
+///
+/// # Errors
+/// If the model fails, which is a bug.
+pub(crate) async fn evaluate_log(
+    model: &Model,
+    official: RecordBatch,
+    deliveries: RecordBatch,
+    as_of: NaiveDate,
+    evaluated_at: DateTime<Utc>,
+    epochs: &RecordBatch,
+) -> Result<BTreeMap<&'static str, RecordBatch>, RuntimeError> {
+    let mut evaluated = model.evaluate_groups(official).await?;
+    let epochs = Epochs::of(epochs)?;
+    let mut groups: BTreeMap<GroupKey, Group> = BTreeMap::new();
+    for (key, rows) in evaluated.vintages {
+        groups.entry(key).or_default().vintages = Some(epochs.stamp(&rows, 0)?);
+    }
+    for (name, parts) in &mut evaluated.public {
+        for (key, part) in std::mem::take(parts) {
+            groups.entry(key).or_default().public.insert(name.clone(), part);
+        }
+    }
+    evaluate_tables(model, &groups, &[deliveries], as_of, evaluated_at).await
+}
+
+/// The newest retrieval of each source, from the freshness table.
+fn frontiers(
+    tables: &BTreeMap<&'static str, RecordBatch>,
+) -> Result<BTreeMap<String, DateTime<Utc>>, RuntimeError> {
+    let mut frontiers = BTreeMap::new();
+    if let Some(freshness) = tables.get("freshness") {
+        let source = column(freshness, "source")?.as_string::<i32>();
+        let newest = column(freshness, "newest_event")?.as_primitive::<TimestampMicrosecondType>();
+        for row in 0..freshness.num_rows() {
+            if let Some(at) = DateTime::from_timestamp_micros(newest.value(row)) {
+                frontiers.insert(source.value(row).to_owned(), at);
+            }
+        }
+    }
+    Ok(frontiers)
+}
+
+/// A column that the schema promises.
+pub(crate) fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, RuntimeError> {
+    batch
+        .column_by_name(name)
+        .ok_or_else(|| arrow::error::ArrowError::SchemaError(format!("no column {name}")).into())
+}
+
+/// Cuts events by publisher and period.
+fn split_by_group(rows: &RecordBatch) -> Result<Vec<(GroupKey, RecordBatch)>, RuntimeError> {
+    let publisher = column(rows, "publisher")?.as_string::<i32>();
+    let period = column(rows, "period")?.as_string::<i32>();
+    let mut places: BTreeMap<(&str, &str), Vec<u32>> = BTreeMap::new();
+    for (row, number) in (0..rows.num_rows()).zip(0_u32..) {
+        places.entry((publisher.value(row), period.value(row))).or_default().push(number);
+    }
+    let mut parts = Vec::with_capacity(places.len());
+    for ((publisher, period), rows_of) in places {
+        let part = take_record_batch(rows, &UInt32Array::from(rows_of))?;
+        parts.push(((publisher.to_owned(), period.to_owned()), part));
+    }
+    Ok(parts)
+}
+
+/// Which epoch first published a row.
+struct Epochs {
+    converter: Option<RowConverter>,
+    epochs: HashMap<Box<[u8]>, i64>,
+}
+
+impl Epochs {
+    /// Columns that make a published row what it is; until when it was the newest does not.
+    fn identity(rows: &RecordBatch) -> Vec<ArrayRef> {
+        let fields = rows.schema();
+        let columns = fields.fields().iter().zip(rows.columns());
+        let columns = columns.filter(|(field, _)| !matches!(field.name().as_str(), "known_to" | "epoch"));
+        columns.map(|(_, column)| Arc::clone(column)).collect()
+    }
+
+    fn of(rows: &RecordBatch) -> Result<Self, RuntimeError> {
+        if rows.num_rows() == 0 {
+            return Ok(Self { converter: None, epochs: HashMap::new() });
+        }
+        let columns = Self::identity(rows);
+        let fields = columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
+        let converter = RowConverter::new(fields)?;
+        let converted = converter.convert_columns(&columns)?;
+        let epoch = column(rows, "epoch")?.as_primitive::<Int64Type>();
+        let epochs =
+            converted.iter().zip(epoch.values()).map(|(row, epoch)| (row.data().into(), *epoch)).collect();
+        Ok(Self { converter: Some(converter), epochs })
+    }
+
+    fn stamp(&self, rows: &RecordBatch, epoch: u64) -> Result<RecordBatch, RuntimeError> {
+        let new = i64::try_from(epoch).unwrap_or(i64::MAX);
+        let epochs: Int64Array = match &self.converter {
+            Some(converter) => {
+                let converted = converter.convert_columns(&Self::identity(rows))?;
+                converted.iter().map(|row| Some(self.epochs.get(row.data()).copied().unwrap_or(new))).collect()
+            }
+            None => std::iter::repeat_n(Some(new), rows.num_rows()).collect(),
+        };
+        let mut columns = rows.columns().to_vec();
+        columns.push(Arc::new(epochs));
+        Ok(RecordBatch::try_new(disclosed_schema(true), columns)?)
+    }
+}
