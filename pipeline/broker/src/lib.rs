@@ -62,29 +62,30 @@ impl Broker {
     pub fn start(config: BrokerConfig) -> Result<Self, BrokerError> {
         config.check()?;
         let lock = node::lock(&config.dir)?;
-        let threads = |source| BrokerError::Threads { source };
-        let runtime = runtime::Builder::new_multi_thread()
-            .worker_threads(THREADS)
-            .thread_name("rettidig-broker")
-            .enable_all()
-            .build()
-            .map_err(threads)?;
         let listen = config.listen;
         let unbound = |source| BrokerError::Listen { address: listen, source };
         let socket = std::net::TcpListener::bind(listen).map_err(unbound)?;
         socket.set_nonblocking(true).map_err(unbound)?;
         let address = socket.local_addr().map_err(unbound)?;
-        let node = match Node::open(config, lock, address) {
-            Ok(node) => Arc::new(node),
-            Err(error) => {
-                runtime.shutdown_background();
-                return Err(error);
-            }
-        };
+        let node = Arc::new(Node::open(config, lock, address)?);
         let tasks = TaskTracker::new();
+        // Last, because a runtime must not be dropped where the caller is asynchronous.
+        let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("rettidig-broker")
+            .enable_all()
+            .build()
+            .map_err(|source| BrokerError::Threads { source })?;
         let listener = {
             let _context = runtime.enter();
-            tokio::net::TcpListener::from_std(socket).map_err(unbound)?
+            tokio::net::TcpListener::from_std(socket)
+        };
+        let listener = match listener {
+            Ok(listener) => listener,
+            Err(source) => {
+                runtime.shutdown_background();
+                return Err(unbound(source));
+            }
         };
         tasks.spawn_on(server::serve(Arc::clone(&node), listener, tasks.clone()), runtime.handle());
         tasks.spawn_on(watch_groups(Arc::clone(&node)), runtime.handle());
