@@ -6,4 +6,8 @@ pub(crate) mod batch;
 pub(crate) mod files;
 pub(crate) mod partition;
 pub(crate) mod recovery;
+#[cfg(test)]
+pub(crate) mod samples;
 pub(crate) mod segment;
+#[cfg(test)]
+mod tests;

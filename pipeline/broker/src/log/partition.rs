@@ -341,4 +341,10 @@ impl Partition {
         log.deleted = true;
         log.wake();
     }
+
+    /// Puts another file under the active segment.
+    #[cfg(test)]
+    pub(crate) fn replace_file(&self, file: File) {
+        self.lock().file = Arc::new(file);
+    }
 }
