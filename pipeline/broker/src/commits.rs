@@ -207,3 +207,53 @@ fn rewrite(
     let bytes = file.metadata()?.len();
     Ok((file, bytes, lines))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commit(offset: i64) -> Commit {
+        Commit { offset, leader_epoch: -1, metadata: "note".to_owned() }
+    }
+
+    fn place(topic: &str) -> Place {
+        (topic.to_owned(), 0)
+    }
+
+    /// Goal: a commit torn at any byte is dropped, and the ones before it stay.
+    #[test]
+    fn torn_line_is_dropped() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("commits.log");
+        let commits = Commits::open(path.clone()).expect("opens");
+        commits.commit("group", vec![(place("a"), commit(1)), (place("b"), commit(2))]).expect("written");
+        let kept = fs::read(&path).expect("the file").len();
+        commits.commit("group", vec![(place("a"), commit(3))]).expect("written");
+        let whole = fs::read(&path).expect("the file");
+        drop(commits);
+        for cut in kept..whole.len() - 1 {
+            fs::write(&path, &whole[..cut]).expect("cut");
+            let commits = Commits::open(path.clone()).expect("opens");
+            assert_eq!(commits.get("group", "a", 0), Some(commit(1)), "cut at {cut}");
+            assert_eq!(commits.get("group", "b", 0), Some(commit(2)), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn file_is_rewritten_and_topics_are_forgotten() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("commits.log");
+        let commits = Commits::open(path.clone()).expect("opens");
+        commits.commit("other", vec![(place("a"), commit(5)), (place("b"), commit(6))]).expect("written");
+        for offset in 0..60_000 {
+            commits.commit("group", vec![(place("a"), commit(offset))]).expect("written");
+        }
+        let lines = fs::read_to_string(&path).expect("the file").lines().count();
+        assert!(lines < 20_000, "{lines} lines");
+        commits.forget_topic("a").expect("written");
+        drop(commits);
+        let commits = Commits::open(path).expect("opens");
+        assert_eq!(commits.of_group("group"), []);
+        assert_eq!(commits.of_group("other"), [(place("b"), commit(6))]);
+    }
+}

@@ -435,3 +435,92 @@ fn shared_protocol<'a>(
 fn milliseconds(count: i32) -> Duration {
     Duration::from_millis(u64::try_from(count).unwrap_or(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    fn join(member: &str, protocols: &[&str]) -> Join {
+        Join {
+            group: "group".to_owned(),
+            member: member.to_owned(),
+            client: "client".to_owned(),
+            session_timeout_ms: 1_000,
+            rebalance_timeout_ms: 1_000,
+            protocol_type: "consumer".to_owned(),
+            protocols: protocols.iter().map(|name| ((*name).to_owned(), Bytes::new())).collect(),
+            id_required: false,
+        }
+    }
+
+    async fn joined(reply: JoinReply) -> Joined {
+        match reply {
+            JoinReply::Later(joined) => joined.await.expect("an answer"),
+            JoinReply::Now(joined) => joined.expect("joined"),
+            JoinReply::IdRequired(_) => panic!("an id was required"),
+        }
+    }
+
+    fn refused(reply: JoinReply) -> Option<Refusal> {
+        match reply {
+            JoinReply::Now(joined) => joined.err(),
+            _ => None,
+        }
+    }
+
+    /// Goal: a member that goes silent is removed, and the other is told to join again. Method: two members;
+    /// one only joins, the other sends heartbeats until the answer changes.
+    #[tokio::test]
+    async fn silent_member_is_removed() {
+        let groups = Arc::new(Groups::default());
+        let stop = CancellationToken::new();
+        let watch = tokio::spawn({
+            let (groups, stop) = (Arc::clone(&groups), stop.clone());
+            async move { groups.watch_deadlines(stop).await }
+        });
+        let alive = joined(groups.join(join("", &["range"]))).await.member;
+        let second = groups.join(join("", &["range", "other"]));
+        let first = groups.join(join(&alive, &["range"]));
+        let (first, second) = (joined(first).await, joined(second).await);
+        assert_eq!((first.generation, second.generation), (2, 2));
+        assert_eq!((first.protocol.as_str(), first.members.len() + second.members.len()), ("range", 2));
+        // The one that stays hands in nothing: only that it lives counts.
+        let told = tokio::time::timeout(Duration::from_secs(20), async {
+            while groups.heartbeat("group", &alive, 2) != Err(Refusal::RebalanceInProgress) {
+                tokio::task::yield_now().await;
+            }
+        });
+        told.await.expect("the rebalance begins");
+        let alone = joined(groups.join(join(&alive, &["range"]))).await;
+        assert_eq!((alone.generation, alone.members.len()), (3, 1));
+        assert_eq!(groups.heartbeat("group", &second.member, 3), Err(Refusal::UnknownMemberId));
+        assert_eq!(groups.heartbeat("group", &alive, 2), Err(Refusal::IllegalGeneration));
+        stop.cancel();
+        watch.await.expect("ended");
+    }
+
+    #[tokio::test]
+    async fn strangers_are_refused() {
+        let groups = Groups::default();
+        assert_eq!(refused(groups.join(join("nobody", &["range"]))), Some(Refusal::UnknownMemberId));
+        assert_eq!(refused(groups.join(join("", &[]))), Some(Refusal::InconsistentGroupProtocol));
+        let member = joined(groups.join(join("", &["range"]))).await.member;
+        assert_eq!(refused(groups.join(join("", &["other"]))), Some(Refusal::InconsistentGroupProtocol));
+        assert_eq!(groups.check_commit("group", "", -1), Err(Refusal::UnknownMemberId));
+        assert_eq!(groups.check_commit("group", &member, 1), Err(Refusal::RebalanceInProgress));
+        assert!(matches!(groups.sync("group", &member, 1, Vec::new()), SyncReply::Now(Ok(_))));
+        assert_eq!(groups.check_commit("group", &member, 1), Ok(()));
+        assert_eq!(groups.check_commit("elsewhere", "", -1), Ok(()));
+        assert_eq!(groups.leave("group", &member), Ok(()));
+        assert_eq!(groups.check_commit("group", "", -1), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn new_member_is_told_its_id_first() {
+        let groups = Groups::default();
+        let asked = Join { id_required: true, ..join("", &["range"]) };
+        let JoinReply::IdRequired(id) = groups.join(asked) else { panic!("no id was given") };
+        assert_eq!(joined(groups.join(join(&id, &["range"]))).await.member, id);
+    }
+}

@@ -28,6 +28,8 @@ mod log;
 mod node;
 mod producers;
 mod server;
+#[cfg(test)]
+mod server_tests;
 mod shape;
 mod topics;
 

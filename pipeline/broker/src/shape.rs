@@ -182,3 +182,157 @@ impl Walk<'_> {
         Err(ShapeError::CutOff)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kafka_protocol::messages::*;
+    use kafka_protocol::protocol::{Encodable, StrBytes};
+
+    fn walked(key: ApiKey, version: i16, body: &[u8]) -> Result<usize, ShapeError> {
+        let mut walk = Walk { rest: body, version, elements: 0 };
+        walk.all(shape_of(key, version)).map(|()| walk.rest.len())
+    }
+
+    /// Goal: the shapes are those of `kafka-protocol`, in each version that is offered. Method: requests with
+    /// something in every array are encoded; the walk must end exactly at their end, and fail on each part.
+    #[test]
+    fn shapes_fit_every_supported_version() {
+        for (key, first, last) in crate::api::SUPPORTED {
+            for version in first..=last {
+                let body = encoded(key, version);
+                assert_eq!(walked(key, version, &body), Ok(0), "{key:?} {version}");
+                for cut in 0..body.len() {
+                    assert_eq!(
+                        walked(key, version, &body[..cut]),
+                        Err(ShapeError::CutOff),
+                        "{key:?} {version}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn announced_elements_must_be_there() {
+        let huge = [0, 0, 0, 1, 0x7f, 0xff, 0xff, 0xff];
+        assert_eq!(check(ApiKey::DeleteTopics, 1, &huge[4..]), Err(ShapeError::TooManyElements));
+        let many = [0, 1, 0x86, 0x9f];
+        assert_eq!(check(ApiKey::DeleteTopics, 1, &many), Err(ShapeError::CutOff));
+    }
+
+    fn s(text: &'static str) -> StrBytes {
+        StrBytes::from_static_str(text)
+    }
+
+    fn topic() -> TopicName {
+        TopicName(s("topic"))
+    }
+
+    fn encode(message: &impl Encodable, version: i16) -> Vec<u8> {
+        let mut body = Vec::new();
+        message.encode(&mut body, version).expect("a valid request");
+        body
+    }
+
+    fn encoded(key: ApiKey, version: i16) -> Vec<u8> {
+        match key {
+            ApiKey::Produce => {
+                let partition = produce_request::PartitionProduceData::default()
+                    .with_records(Some(bytes::Bytes::from_static(b"records")));
+                let topic = produce_request::TopicProduceData::default()
+                    .with_name(topic())
+                    .with_partition_data(vec![partition]);
+                encode(&ProduceRequest::default().with_topic_data(vec![topic; 2]), version)
+            }
+            ApiKey::Fetch => {
+                let partition = fetch_request::FetchPartition::default();
+                let wanted = fetch_request::FetchTopic::default()
+                    .with_topic(topic())
+                    .with_partitions(vec![partition; 2]);
+                let mut request = FetchRequest::default().with_topics(vec![wanted; 2]);
+                if version >= 7 {
+                    let forgotten =
+                        fetch_request::ForgottenTopic::default().with_topic(topic()).with_partitions(vec![1]);
+                    request = request.with_forgotten_topics_data(vec![forgotten]);
+                }
+                if version >= 11 {
+                    request = request.with_rack_id(s("rack"));
+                }
+                encode(&request, version)
+            }
+            ApiKey::ListOffsets => {
+                let partition = list_offsets_request::ListOffsetsPartition::default();
+                let topic = list_offsets_request::ListOffsetsTopic::default()
+                    .with_name(topic())
+                    .with_partitions(vec![partition; 2]);
+                encode(&ListOffsetsRequest::default().with_topics(vec![topic]), version)
+            }
+            ApiKey::Metadata => {
+                let asked = metadata_request::MetadataRequestTopic::default().with_name(Some(topic()));
+                encode(&MetadataRequest::default().with_topics(Some(vec![asked; 2])), version)
+            }
+            ApiKey::OffsetCommit => {
+                let partition = offset_commit_request::OffsetCommitRequestPartition::default()
+                    .with_committed_metadata(Some(s("metadata")));
+                let topic = offset_commit_request::OffsetCommitRequestTopic::default()
+                    .with_name(topic())
+                    .with_partitions(vec![partition; 2]);
+                encode(&OffsetCommitRequest::default().with_topics(vec![topic]), version)
+            }
+            ApiKey::OffsetFetch => {
+                let topic = offset_fetch_request::OffsetFetchRequestTopic::default()
+                    .with_name(topic())
+                    .with_partition_indexes(vec![1, 2]);
+                encode(&OffsetFetchRequest::default().with_topics(Some(vec![topic])), version)
+            }
+            ApiKey::FindCoordinator => {
+                encode(&FindCoordinatorRequest::default().with_key(s("group")), version)
+            }
+            ApiKey::JoinGroup => {
+                let protocol = join_group_request::JoinGroupRequestProtocol::default()
+                    .with_name(s("range"))
+                    .with_metadata(bytes::Bytes::from_static(b"metadata"));
+                encode(&JoinGroupRequest::default().with_protocols(vec![protocol; 2]), version)
+            }
+            ApiKey::SyncGroup => {
+                let assignment = sync_group_request::SyncGroupRequestAssignment::default()
+                    .with_member_id(s("member"))
+                    .with_assignment(bytes::Bytes::from_static(b"assignment"));
+                encode(&SyncGroupRequest::default().with_assignments(vec![assignment; 2]), version)
+            }
+            ApiKey::Heartbeat => encode(&HeartbeatRequest::default().with_member_id(s("member")), version),
+            ApiKey::LeaveGroup => encode(&LeaveGroupRequest::default().with_member_id(s("member")), version),
+            ApiKey::ApiVersions => encode(&ApiVersionsRequest::default(), version),
+            ApiKey::CreateTopics => {
+                let assignment = create_topics_request::CreatableReplicaAssignment::default()
+                    .with_broker_ids(vec![BrokerId(1); 2]);
+                let config =
+                    create_topics_request::CreatableTopicConfig::default().with_value(Some(s("value")));
+                let topic = create_topics_request::CreatableTopic::default()
+                    .with_name(topic())
+                    .with_assignments(vec![assignment; 2])
+                    .with_configs(vec![config; 2]);
+                encode(&CreateTopicsRequest::default().with_topics(vec![topic; 2]), version)
+            }
+            ApiKey::DeleteTopics => {
+                encode(&DeleteTopicsRequest::default().with_topic_names(vec![topic(); 2]), version)
+            }
+            ApiKey::CreatePartitions => {
+                let assignment = create_partitions_request::CreatePartitionsAssignment::default()
+                    .with_broker_ids(vec![BrokerId(1)]);
+                let topic = create_partitions_request::CreatePartitionsTopic::default()
+                    .with_name(topic())
+                    .with_assignments(Some(vec![assignment; 2]));
+                encode(&CreatePartitionsRequest::default().with_topics(vec![topic; 2]), version)
+            }
+            ApiKey::DescribeConfigs => {
+                let resource = describe_configs_request::DescribeConfigsResource::default()
+                    .with_configuration_keys(Some(vec![s("key"); 2]));
+                encode(&DescribeConfigsRequest::default().with_resources(vec![resource; 2]), version)
+            }
+            ApiKey::InitProducerId => encode(&InitProducerIdRequest::default(), version),
+            other => panic!("no sample of {other:?}"),
+        }
+    }
+}

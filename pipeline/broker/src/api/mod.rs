@@ -19,7 +19,7 @@ use kafka_protocol::messages::{ApiKey, ProduceRequest, RequestHeader, ResponseHe
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes, decode_request_header_from_buffer};
 
 /// Request kinds with their first and last version.
-const SUPPORTED: [(ApiKey, i16, i16); 17] = [
+pub(crate) const SUPPORTED: [(ApiKey, i16, i16); 17] = [
     (ApiKey::Produce, 3, 8),
     (ApiKey::Fetch, 4, 11),
     (ApiKey::ListOffsets, 1, 5),

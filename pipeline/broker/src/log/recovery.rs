@@ -25,18 +25,12 @@ pub(crate) fn recover(dir: &Path) -> Result<Recovered, BrokerError> {
     fs::create_dir_all(dir).map_err(BrokerError::io("make folder", dir))?;
     let mut bases = base_offsets(dir)?;
     let last = bases.pop().unwrap_or(0);
-    let mut sealed = VecDeque::with_capacity(bases.len());
+    let mut sealed: VecDeque<Segment> = VecDeque::with_capacity(bases.len());
     for base in bases {
+        follows(dir, sealed.back(), base)?;
         sealed.push_back(sealed_segment(dir, base)?);
     }
-    let next = sealed.back().map_or(last, |segment: &Segment| segment.next_offset);
-    if next != last {
-        return Err(BrokerError::Damaged {
-            path: segment::path(dir, last, "log"),
-            position: 0,
-            found: format!("the segment before it ends at offset {next}"),
-        });
-    }
+    follows(dir, sealed.back(), last)?;
     let log = segment::path(dir, last, "log");
     let file = segment::open(dir, last).map_err(BrokerError::io("open", &log))?;
     let mut producers: Producers =
@@ -55,6 +49,18 @@ pub(crate) fn recover(dir: &Path) -> Result<Recovered, BrokerError> {
         file.sync_data().map_err(BrokerError::io("sync", &log))?;
     }
     Ok(Recovered { sealed, active: scan.segment, file, producers })
+}
+
+/// Checks that a segment begins where the one before it ends.
+fn follows(dir: &Path, before: Option<&Segment>, base: i64) -> Result<(), BrokerError> {
+    match before {
+        Some(before) if before.next_offset != base => Err(BrokerError::Damaged {
+            path: segment::path(dir, base, "log"),
+            position: 0,
+            found: format!("the segment before it ends at offset {}", before.next_offset),
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn sealed_segment(dir: &Path, base: i64) -> Result<Segment, BrokerError> {

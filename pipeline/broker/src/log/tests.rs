@@ -100,6 +100,27 @@ fn damage_in_an_earlier_segment_stops_the_start() {
     let error = Partition::open(dir.path().to_path_buf(), small).err().expect("refused");
     assert_eq!(error.kind(), BrokerErrorKind::Repair);
     assert!(matches!(error, BrokerError::Damaged { position: 1.., .. }), "{error}");
+    fs::remove_file(&file).expect("removed");
+    assert_eq!(read_all(&open(dir.path(), small)), 50 - removed(&whole), "the log begins later");
+    let second = fs::read_dir(dir.path()).expect("list").filter_map(|entry| {
+        let path = entry.expect("an entry").path();
+        path.extension().is_some_and(|kind| kind == "log").then_some(path)
+    });
+    let mut files: Vec<_> = second.collect();
+    files.sort();
+    fs::remove_file(&files[1]).expect("removed");
+    let error = Partition::open(dir.path().to_path_buf(), small).err().expect("a gap is refused");
+    assert!(matches!(error, BrokerError::Damaged { position: 0, .. }), "{error}");
+}
+
+/// Batches in the bytes of a segment.
+fn removed(mut segment: &[u8]) -> usize {
+    let mut batches = 0;
+    while !segment.is_empty() {
+        segment = &segment[super::batch::BatchHeader::parse(segment).expect("a batch").bytes..];
+        batches += 1;
+    }
+    batches
 }
 
 #[test]
