@@ -463,3 +463,22 @@ async fn second_broker_on_a_folder_is_refused() -> Result<()> {
     })
     .await
 }
+
+/// Goal: a client that asks for what the embedded broker does not have is told so, and does not wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_are_refused() -> Result<()> {
+    if !embedded_only() {
+        return Ok(());
+    }
+    limited(async {
+        let cluster = Cluster::start()?;
+        let producer = cluster.producer(&[("transactional.id", "any")])?;
+        let refused = tokio::task::spawn_blocking(move || producer.init_transactions(CALL)).await?;
+        let code = refused.as_ref().err().and_then(KafkaError::rdkafka_error_code);
+        ensure!(code == Some(RDKafkaErrorCode::TransactionalIdAuthorizationFailed), "{refused:?}");
+        let compacted = cluster.create(&unique("compacted"), 1, &[("cleanup.policy", "compact")]).await?;
+        ensure!(compacted == Some(RDKafkaErrorCode::InvalidConfig), "{compacted:?}");
+        Ok(())
+    })
+    .await
+}

@@ -50,6 +50,7 @@ struct State {
     file: File,
     bytes: u64,
     lines: usize,
+    unsynced: bool,
 }
 
 impl State {
@@ -78,7 +79,7 @@ impl Commits {
             Err(error) => return Err(BrokerError::io("read", &path)(error)),
         }
         let (file, bytes, lines) = rewrite(&path, &groups).map_err(BrokerError::io("write", &path))?;
-        Ok(Self { path, state: Mutex::new(State { groups, file, bytes, lines }) })
+        Ok(Self { path, state: Mutex::new(State { groups, file, bytes, lines, unsynced: false }) })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -132,6 +133,7 @@ impl Commits {
         }
         state.bytes += text.len() as u64;
         state.lines += lines.len();
+        state.unsynced = true;
         for line in lines {
             apply(&mut state.groups, line);
         }
@@ -160,7 +162,12 @@ impl Commits {
 
     /// Forces the file to disk.
     pub(crate) fn sync(&self) -> Result<(), BrokerError> {
-        self.lock().file.sync_data().map_err(BrokerError::io("sync", &self.path))
+        let mut state = self.lock();
+        if state.unsynced {
+            state.file.sync_data().map_err(BrokerError::io("sync", &self.path))?;
+            state.unsynced = false;
+        }
+        Ok(())
     }
 }
 

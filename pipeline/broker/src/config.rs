@@ -66,6 +66,8 @@ impl BrokerConfig {
             "segment_bytes must be at least 1024"
         } else if self.request_bytes_max < 4096 || self.request_bytes_max > (1 << 30) {
             "request_bytes_max must be between 4 KiB and 1 GiB"
+        } else if self.listen.ip().is_unspecified() {
+            "listen must be an address that clients can be told, not 0.0.0.0 or [::]"
         } else if self.connections_max == 0 {
             "connections_max must be at least 1"
         } else if self.retention_check_interval.is_zero()

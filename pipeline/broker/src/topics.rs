@@ -233,7 +233,10 @@ impl Topics {
         let opened = fs::create_dir_all(&dir)
             .map_err(BrokerError::io("make folder", &dir))
             .and_then(|()| open_topic(dir.clone(), known.clone(), &self.broker))
-            .and_then(|topic| write_topic(&dir, &known).map(|()| topic));
+            .and_then(|topic| write_topic(&dir, &known).map(|()| topic))
+            .and_then(|topic| {
+                files::sync_dir(&self.dir).map_err(BrokerError::io("sync folder", &self.dir)).map(|()| topic)
+            });
         match opened {
             Ok(topic) => {
                 by_name.insert(name.to_owned(), Arc::new(topic));

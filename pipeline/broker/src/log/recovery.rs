@@ -24,6 +24,7 @@ pub(crate) struct Recovered {
 pub(crate) fn recover(dir: &Path) -> Result<Recovered, BrokerError> {
     fs::create_dir_all(dir).map_err(BrokerError::io("make folder", dir))?;
     let mut bases = base_offsets(dir)?;
+    let is_new = bases.is_empty();
     let last = bases.pop().unwrap_or(0);
     let mut sealed: VecDeque<Segment> = VecDeque::with_capacity(bases.len());
     for base in bases {
@@ -33,6 +34,9 @@ pub(crate) fn recover(dir: &Path) -> Result<Recovered, BrokerError> {
     follows(dir, sealed.back(), last)?;
     let log = segment::path(dir, last, "log");
     let file = segment::open(dir, last).map_err(BrokerError::io("open", &log))?;
+    if is_new {
+        files::sync_dir(dir).map_err(BrokerError::io("sync folder", dir))?;
+    }
     let mut producers: Producers =
         files::read_json(&segment::path(dir, last, "producers"))?.unwrap_or_default();
     let scan =

@@ -80,11 +80,17 @@ impl Segment {
         self.timestamp_max = self.timestamp_max.max(header.max_timestamp);
     }
 
-    /// Loads what was noted when the segment was full, if it still fits the file.
+    /// Loads what was noted when the segment was full, if it can be read and still fits the file.
     pub(crate) fn load(dir: &Path, base_offset: i64) -> Result<Option<Self>, BrokerError> {
         let log = path(dir, base_offset, "log");
         let file_bytes = log.metadata().map_err(BrokerError::io("look at", &log))?.len();
-        let known: Option<Self> = files::read_json(&path(dir, base_offset, "index"))?;
+        let known = match files::read_json::<Self>(&path(dir, base_offset, "index")) {
+            Ok(known) => known,
+            Err(error) => {
+                tracing::warn!(cause = ?error, "an index is not readable: reading its segment instead");
+                None
+            }
+        };
         Ok(known.filter(|known| known.bytes == file_bytes && known.base_offset == base_offset))
     }
 

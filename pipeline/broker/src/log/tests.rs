@@ -97,7 +97,7 @@ fn damage_in_an_earlier_segment_stops_the_start() {
     let file = segment::path(dir.path(), 0, "log");
     let whole = fs::read(&file).expect("the file");
     fs::write(&file, &whole[..whole.len() - 1]).expect("cut");
-    let error = Partition::open(dir.path().to_path_buf(), small).err().expect("refused");
+    let error = Partition::open(dir.path().to_path_buf(), small).expect_err("refused");
     assert_eq!(error.kind(), BrokerErrorKind::Repair);
     assert!(matches!(error, BrokerError::Damaged { position: 1.., .. }), "{error}");
     fs::remove_file(&file).expect("removed");
@@ -109,7 +109,7 @@ fn damage_in_an_earlier_segment_stops_the_start() {
     let mut files: Vec<_> = second.collect();
     files.sort();
     fs::remove_file(&files[1]).expect("removed");
-    let error = Partition::open(dir.path().to_path_buf(), small).err().expect("a gap is refused");
+    let error = Partition::open(dir.path().to_path_buf(), small).expect_err("a gap is refused");
     assert!(matches!(error, BrokerError::Damaged { position: 0, .. }), "{error}");
 }
 
@@ -172,7 +172,7 @@ fn idempotent_batches_are_written_once() {
     let dir = tempfile::tempdir().expect("a folder");
     let batch =
         |sequence| Sample { records: 10, producer_id: 7, producer_epoch: 0, sequence, ..Sample::default() };
-    for limits in [LIMITS, Limits { segment_bytes: 1024, ..LIMITS }] {
+    for limits in [LIMITS, Limits { segment_bytes: 1024, sync_each_batch: true, ..LIMITS }] {
         let partition = open(dir.path(), limits);
         let start = partition.bounds().end;
         let next = i32::try_from(start).expect("small");
