@@ -445,6 +445,57 @@ async fn write_and_commit(cluster: &Cluster, topic: &str, group: &str, before: i
     Ok(())
 }
 
+/// Goal: clients that were connected go on after a restart, and an idempotent producer neither loses nor
+/// doubles a message. Method: messages are sent without waiting while the broker stops and starts at the
+/// same address; a reader must get each number once, in order.
+#[tokio::test(flavor = "multi_thread")]
+async fn connected_clients_survive_a_restart() -> Result<()> {
+    if !embedded_only() {
+        return Ok(());
+    }
+    limited(async {
+        const MESSAGES: usize = 2_000;
+        let cluster = Cluster::start()?;
+        let topic = cluster.topic("survive", 1, &[]).await?;
+        let settings = [("enable.idempotence", "true"), ("linger.ms", "0"), ("batch.num.messages", "10")];
+        let producer = cluster.producer(&settings)?;
+        let consumer = cluster.consumer(&unique("group"), &[])?;
+        consumer.assign(&place(&topic, 0, Offset::Beginning)?)?;
+        send(&producer, &topic, 0, None, b"0").await?;
+        ensure!(receive(&consumer, 1).await?[0].payload() == Some(b"0".as_slice()));
+        let mut deliveries = Vec::new();
+        for number in 1..MESSAGES {
+            let value = number.to_string();
+            let record = FutureRecord::<(), str>::to(&topic).partition(0).payload(&value);
+            deliveries.push(producer.send_result(record).map_err(|(error, _)| error)?);
+        }
+        let cluster = cluster.restart().await?;
+        for delivery in deliveries {
+            delivery.await?.map_err(|(error, _)| error)?;
+        }
+        let mut next = 1;
+        while next < MESSAGES {
+            match timeout(CALL, consumer.recv()).await? {
+                Ok(message) => {
+                    let expected = next.to_string();
+                    ensure!(message.payload() == Some(expected.as_bytes()), "not number {next}");
+                    next += 1;
+                }
+                // The lost connection is told, then the client connects again.
+                Err(KafkaError::MessageConsumption(
+                    RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::AllBrokersDown,
+                )) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let bounds = consumer.fetch_watermarks(&topic, 0, CALL)?;
+        ensure!(bounds == (0, i64::try_from(MESSAGES)?), "{bounds:?}");
+        drop(cluster);
+        Ok(())
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn second_broker_on_a_folder_is_refused() -> Result<()> {
     if !embedded_only() {

@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 const GROUPS_MAX: usize = 10_000;
 const MEMBERS_MAX: usize = 1_000;
+/// Longest group name, in bytes.
+pub(crate) const NAME_BYTES_MAX: usize = 1_024;
 /// Session timeouts that are accepted. Kafka's least is 6 s; tests want shorter ones.
 const SESSION_TIMEOUT_MS: std::ops::RangeInclusive<i32> = 1_000..=1_800_000;
 
@@ -140,7 +142,7 @@ impl Groups {
 
     /// Joins a group.
     pub(crate) fn join(&self, join: Join) -> JoinReply {
-        if join.group.is_empty() {
+        if join.group.is_empty() || join.group.len() > NAME_BYTES_MAX {
             return JoinReply::Now(Err(Refusal::InvalidGroupId));
         }
         if !SESSION_TIMEOUT_MS.contains(&join.session_timeout_ms) {

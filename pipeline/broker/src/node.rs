@@ -59,12 +59,18 @@ impl Node {
                 cluster_id
             }
         };
+        let topics = Topics::open(&config)?;
+        let commits_path = dir.join("commits.log");
+        let commits = Commits::open(commits_path.clone())?;
+        commits
+            .forget_missing(|topic| topics.get(topic).is_some())
+            .map_err(BrokerError::io("write", &commits_path))?;
         Ok(Self {
             address,
             cluster_id: cluster_id.simple().to_string(),
-            topics: Topics::open(&config)?,
+            topics,
             groups: Groups::default(),
-            commits: Commits::open(dir.join("commits.log"))?,
+            commits,
             producer_ids: ProducerIds::open(dir.join("producer-ids.json"))?,
             stop: CancellationToken::new(),
             config,

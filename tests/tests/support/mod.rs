@@ -73,8 +73,21 @@ impl Cluster {
 
     /// An embedded broker on a folder that may hold data.
     pub fn embedded_in(dir: TempDir) -> Result<Self> {
-        let broker = Broker::start(embedded_config(dir.path()))?;
+        Self::embedded(embedded_config(dir.path()), dir)
+    }
+
+    fn embedded(config: BrokerConfig, dir: TempDir) -> Result<Self> {
+        let broker = Broker::start(config)?;
         Ok(Self { bootstrap: broker.address().to_string(), embedded: Some((broker, dir)) })
+    }
+
+    /// Stops the embedded broker and starts it at the same address, as its clients expect.
+    pub async fn restart(self) -> Result<Self> {
+        let listen = self.bootstrap.parse()?;
+        let dir = self.stop().await?;
+        let mut config = embedded_config(dir.path());
+        config.listen = listen;
+        Self::embedded(config, dir)
     }
 
     /// Stops the embedded broker and returns its folder.

@@ -2,7 +2,7 @@
 
 use super::{RequestError, text};
 use crate::commits::{Commit, Place};
-use crate::groups::{Join, JoinReply, Joined, Refusal, SyncReply};
+use crate::groups::{Join, JoinReply, Joined, NAME_BYTES_MAX, Refusal, SyncReply};
 use crate::node::{NODE_ID, Node};
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
@@ -137,7 +137,7 @@ pub(super) fn leave(node: &Node, request: LeaveGroupRequest) -> LeaveGroupRespon
 
 /// Commits offsets: all that are valid, or none when the disk refuses.
 pub(super) fn commit(node: &Node, request: OffsetCommitRequest) -> OffsetCommitResponse {
-    let allowed = if request.group_id.is_empty() {
+    let allowed = if request.group_id.is_empty() || request.group_id.len() > NAME_BYTES_MAX {
         Err(Refusal::InvalidGroupId)
     } else {
         let generation = request.generation_id_or_member_epoch;

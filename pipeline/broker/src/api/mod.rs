@@ -42,6 +42,9 @@ pub(crate) const SUPPORTED: [(ApiKey, i16, i16); 17] = [
 /// Bytes of a request before the client's name: kind, version, correlation, length of the name.
 pub(crate) const HEADER_BYTES_MIN: usize = 10;
 
+/// Largest request that carries no messages.
+const CONTROL_BYTES_MAX: usize = 4 << 20;
+
 /// Why a request is not answered and its connection is closed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RequestError {
@@ -52,9 +55,11 @@ pub(crate) enum RequestError {
     #[error("malformed request: {0}")]
     Shape(#[from] ShapeError),
     #[error("malformed request: {0}")]
-    Decode(anyhow::Error),
+    Decode(String),
+    #[error("{key:?} has {bytes} bytes, {CONTROL_BYTES_MAX} are accepted")]
+    Size { key: ApiKey, bytes: usize },
     #[error("the answer could not be encoded: {0}")]
-    Encode(anyhow::Error),
+    Encode(String),
     #[error("the broker is stopping")]
     Stopping,
 }
@@ -72,20 +77,22 @@ impl Call {
     }
 
     fn decode<R: Decodable>(&mut self) -> Result<R, RequestError> {
-        R::decode(&mut self.body, self.header.request_api_version).map_err(RequestError::Decode)
+        R::decode(&mut self.body, self.header.request_api_version)
+            .map_err(|error| RequestError::Decode(error.to_string()))
     }
 
     /// The whole frame of an answer, length first.
     fn answer<M: Encodable>(&self, version: i16, message: &M) -> Result<Option<BytesMut>, RequestError> {
-        let size = message.compute_size(version).map_err(RequestError::Encode)?;
+        let size = message.compute_size(version).map_err(|error| RequestError::Encode(error.to_string()))?;
         let mut frame = BytesMut::with_capacity(size + 16);
         frame.put_u32(0);
         ResponseHeader::default()
             .with_correlation_id(self.header.correlation_id)
             .encode(&mut frame, self.key.response_header_version(version))
             .and_then(|()| message.encode(&mut frame, version))
-            .map_err(RequestError::Encode)?;
-        let length = u32::try_from(frame.len() - 4).map_err(|error| RequestError::Encode(error.into()))?;
+            .map_err(|error| RequestError::Encode(error.to_string()))?;
+        let length =
+            u32::try_from(frame.len() - 4).map_err(|error| RequestError::Encode(error.to_string()))?;
         if let Some(field) = frame.get_mut(0..4) {
             field.copy_from_slice(&length.to_be_bytes());
         }
@@ -105,10 +112,14 @@ pub(crate) async fn serve(node: &Node, mut frame: Bytes) -> Result<Option<BytesM
     if !supported && !asks_versions {
         return Err(RequestError::Version { key, version });
     }
+    if key != ApiKey::Produce && frame.len() > CONTROL_BYTES_MAX {
+        return Err(RequestError::Size { key, bytes: frame.len() });
+    }
     if frame.len() < HEADER_BYTES_MIN {
         return Err(ShapeError::CutOff.into());
     }
-    let header = decode_request_header_from_buffer(&mut frame).map_err(RequestError::Decode)?;
+    let header = decode_request_header_from_buffer(&mut frame)
+        .map_err(|error| RequestError::Decode(error.to_string()))?;
     let mut call = Call { key, header, body: frame };
     if !supported {
         return call.answer(0, &metadata::versions(false));
