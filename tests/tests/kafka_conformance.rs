@@ -14,6 +14,9 @@ use rdkafka::producer::{FutureRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 use rettidig_broker::{Broker, BrokerErrorKind};
 use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use support::{CALL, Cluster, limited, receive, send, unique, until};
 use tokio::time::timeout;
@@ -491,6 +494,86 @@ async fn connected_clients_survive_a_restart() -> Result<()> {
         let bounds = consumer.fetch_watermarks(&topic, 0, CALL)?;
         ensure!(bounds == (0, i64::try_from(MESSAGES)?), "{bounds:?}");
         drop(cluster);
+        Ok(())
+    })
+    .await
+}
+
+/// Folder of the broker process that `killed_process_loses_nothing` starts.
+const CHILD_DIR: &str = "CONFORMANCE_CHILD_DIR";
+
+/// Not a test of its own: the process that is killed below. It also ends when its parent is gone.
+#[test]
+fn child_broker_process() -> Result<()> {
+    let Some(dir) = std::env::var_os(CHILD_DIR) else { return Ok(()) };
+    let dir = Path::new(&dir);
+    let broker = Broker::start(support::embedded_config(&dir.join("data")))?;
+    std::fs::write(dir.join("address.new"), broker.address().to_string())?;
+    std::fs::rename(dir.join("address.new"), dir.join("address"))?;
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(())
+}
+
+/// Goal: each message that was acknowledged is there after kill -9, at its offset. Method: a broker in a
+/// process of its own is killed in the middle of 20,000 messages; a new one opens its folder.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_process_loses_nothing() -> Result<()> {
+    if !embedded_only() {
+        return Ok(());
+    }
+    limited(async {
+        const MESSAGES: usize = 20_000;
+        let dir = tempfile::tempdir()?;
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["child_broker_process", "--exact"])
+            .env(CHILD_DIR, dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let address =
+            until(
+                "the process serves",
+                async || Ok(std::fs::read_to_string(dir.path().join("address")).ok()),
+            )
+            .await?;
+        let cluster = Cluster::at(address);
+        let topic = cluster.topic("killed", 1, &[("segment.bytes", "100000")]).await?;
+        let settings = [("linger.ms", "0"), ("batch.num.messages", "100"), ("message.timeout.ms", "3000")];
+        let producer = cluster.producer(&settings)?;
+        let mut deliveries = Vec::with_capacity(MESSAGES);
+        for number in 0..MESSAGES {
+            let value = format!("{number:0100}");
+            let record = FutureRecord::<(), str>::to(&topic).partition(0).payload(&value);
+            let delivery = producer.send_result(record).map_err(|(error, _)| error)?;
+            deliveries.push((value, delivery));
+        }
+        let mut acknowledged = BTreeMap::new();
+        for (value, delivery) in deliveries {
+            if let Ok(delivery) = delivery.await? {
+                acknowledged.insert(delivery.offset, value);
+                if acknowledged.len() == 1_000 {
+                    child.kill()?;
+                    child.wait()?;
+                }
+            }
+        }
+        ensure!(acknowledged.len() >= 1_000, "{} messages were acknowledged", acknowledged.len());
+
+        let broker = Broker::start(support::embedded_config(&dir.path().join("data")))?;
+        let cluster = Cluster::at(broker.address().to_string());
+        let consumer = cluster.consumer(&unique("group"), &[])?;
+        let (start, end) = consumer.fetch_watermarks(&topic, 0, CALL)?;
+        ensure!(start == 0, "the log starts at {start}");
+        consumer.assign(&place(&topic, 0, Offset::Beginning)?)?;
+        for message in receive(&consumer, usize::try_from(end)?).await? {
+            if let Some(value) = acknowledged.remove(&message.offset()) {
+                ensure!(message.payload() == Some(value.as_bytes()), "offset {} differs", message.offset());
+            }
+        }
+        ensure!(acknowledged.is_empty(), "{} acknowledged messages are lost", acknowledged.len());
+        drop(consumer);
+        broker.shutdown().await?;
         Ok(())
     })
     .await

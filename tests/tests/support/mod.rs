@@ -66,9 +66,14 @@ impl Cluster {
     /// The cluster at `KAFKA_BROKERS`, or an embedded broker.
     pub fn start() -> Result<Self> {
         if let Ok(bootstrap) = std::env::var("KAFKA_BROKERS") {
-            return Ok(Self { bootstrap, embedded: None });
+            return Ok(Self::at(bootstrap));
         }
         Self::embedded_in(tempfile::tempdir()?)
+    }
+
+    /// A cluster that somebody else started.
+    pub fn at(bootstrap: String) -> Self {
+        Self { bootstrap, embedded: None }
     }
 
     /// An embedded broker on a folder that may hold data.

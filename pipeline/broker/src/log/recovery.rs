@@ -1,5 +1,5 @@
 //! What is done with the files of a partition at start. The last segment is read and checked batch by batch;
-//! at the first broken batch it is cut, with a warning: such a tail was never acknowledged as durable.
+//! at the first broken batch it is cut, with a warning: only what was not yet forced to disk can be broken.
 //! Earlier segments were forced to disk when they were full and are trusted by their length; one whose
 //! length is not the noted one is read, and damage in it stops the start, because cutting there would lose
 //! acknowledged messages in the middle of the log.
