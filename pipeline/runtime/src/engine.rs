@@ -200,13 +200,18 @@ impl Engine {
     ///
     /// # Errors
     /// Only if Arrow fails, which is a bug.
-    pub fn accept(&mut self, topic: Topic, messages: &[OwnedMessage]) -> Result<Vec<DeadLetter>, RuntimeError> {
+    pub fn accept(
+        &mut self,
+        topic: Topic,
+        messages: &[OwnedMessage],
+    ) -> Result<Vec<DeadLetter>, RuntimeError> {
         let timer = self.metrics.decode_seconds.start_timer();
         let ingested = ingest(topic, messages, self.seen.entry(topic).or_default(), self.clock.now())?;
         timer.observe_duration();
         let positions = self.positions.entry(topic.name().to_owned()).or_default();
         for message in messages {
-            let position = Position { next: message.offset + 1, last_sha256: Some(sha256_hex(&message.payload)) };
+            let position =
+                Position { next: message.offset + 1, last_sha256: Some(sha256_hex(&message.payload)) };
             positions.insert(message.partition, position);
         }
         self.batch.messages += messages.len() as u64;
@@ -262,8 +267,11 @@ impl Engine {
         let before = self.disclosed_of(&keys)?;
         let groups = self.stamped(&keys, evaluated, &Epochs::of(&before)?, epoch)?;
         let figures = figure_changes(&self.groups, &groups);
-        let replaced: BTreeMap<GroupKey, Group> =
-            self.groups.iter().map(|(key, group)| (key.clone(), groups.get(key).unwrap_or(group).clone())).collect();
+        let replaced: BTreeMap<GroupKey, Group> = self
+            .groups
+            .iter()
+            .map(|(key, group)| (key.clone(), groups.get(key).unwrap_or(group).clone()))
+            .collect();
         let disclosed = disclosed_of(&replaced)?;
         let tables = evaluate_tables(&self.model, &replaced, &self.deliveries, as_of, at).await?;
         let manifest = self.write(epoch, as_of, at, &disclosed, &tables).await?;
@@ -322,7 +330,8 @@ impl Engine {
             files.insert((*name).to_owned(), entry);
         }
         let disclosed = self.store.put_parquet("state", "disclosed", disclosed, Vec::new()).await?;
-        let mut counts: Counts = before.as_ref().map(|(manifest, _)| manifest.counts.clone()).unwrap_or_default();
+        let mut counts: Counts =
+            before.as_ref().map(|(manifest, _)| manifest.counts.clone()).unwrap_or_default();
         counts.events += self.batch.events;
         counts.duplicates += self.batch.duplicates;
         counts.unknown_fields += self.batch.unknown_fields;
@@ -364,7 +373,8 @@ impl Engine {
     async fn collect_orphans(&self) -> Result<(), RuntimeError> {
         let numbers = Manifest::numbers(&self.store).await?;
         let kept = &numbers[numbers.len().saturating_sub(EPOCHS_KEPT)..];
-        let Some((oldest, _)) = numbers.split_at(numbers.len().saturating_sub(EPOCHS_KEPT)).0.split_last() else {
+        let Some((oldest, _)) = numbers.split_at(numbers.len().saturating_sub(EPOCHS_KEPT)).0.split_last()
+        else {
             return Ok(());
         };
         let mut needed: BTreeSet<String> = BTreeSet::new();
@@ -399,9 +409,11 @@ impl Engine {
     ) -> Result<BTreeMap<GroupKey, Group>, RuntimeError> {
         let mut groups = BTreeMap::new();
         for key in keys {
-            let vintages = evaluated.vintages.remove(key).map(|rows| epochs.stamp(&rows, epoch)).transpose()?;
+            let vintages =
+                evaluated.vintages.remove(key).map(|rows| epochs.stamp(&rows, epoch)).transpose()?;
             let public = evaluated.public.iter_mut();
-            let public = public.filter_map(|(name, parts)| Some((name.clone(), parts.remove(key)?))).collect();
+            let public =
+                public.filter_map(|(name, parts)| Some((name.clone(), parts.remove(key)?))).collect();
             let figures = evaluated.figures.remove(key).unwrap_or_default();
             let events = self.groups.get(key).map(|group| group.events.clone()).unwrap_or_default();
             groups.insert(key.clone(), Group { events, vintages, public, figures });
@@ -418,7 +430,8 @@ fn figure_changes(
     let mut changes: BTreeMap<String, FigureCounts> = BTreeMap::new();
     for (key, group) in after {
         for (source, counts) in &group.figures {
-            let old = before.get(key).and_then(|group| group.figures.get(source)).copied().unwrap_or_default();
+            let old =
+                before.get(key).and_then(|group| group.figures.get(source)).copied().unwrap_or_default();
             let change = changes.entry(source.clone()).or_default();
             change.first += counts.first - old.first;
             change.revised += counts.revised - old.revised;
@@ -554,7 +567,10 @@ impl Epochs {
         let epochs: Int64Array = match &self.converter {
             Some(converter) => {
                 let converted = converter.convert_columns(&Self::identity(rows))?;
-                converted.iter().map(|row| Some(self.epochs.get(row.data()).copied().unwrap_or(new))).collect()
+                converted
+                    .iter()
+                    .map(|row| Some(self.epochs.get(row.data()).copied().unwrap_or(new)))
+                    .collect()
             }
             None => std::iter::repeat_n(Some(new), rows.num_rows()).collect(),
         };

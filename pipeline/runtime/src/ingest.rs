@@ -179,7 +179,9 @@ mod tests {
 
     fn batch(payloads: &[Vec<u8>]) -> Vec<OwnedMessage> {
         let numbered = payloads.iter().zip(0..);
-        numbered.map(|(payload, offset)| OwnedMessage { partition: 0, offset, payload: payload.clone() }).collect()
+        numbered
+            .map(|(payload, offset)| OwnedMessage { partition: 0, offset, payload: payload.clone() })
+            .collect()
     }
 
     #[test]

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::store::{FileEntry, Store, sha256_hex};
 use crate::RuntimeError;
+use crate::store::{FileEntry, Store, sha256_hex};
 
 /// Where a partition stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,7 +138,8 @@ impl Manifest {
     /// [`RuntimeError::Stop`] if it is not there or cannot be read.
     pub async fn read(store: &Store, epoch: u64) -> Result<(Self, String), RuntimeError> {
         let path = path(epoch);
-        let remedy = "restore the data folder from a copy, or remove this manifest to go back to the epoch before";
+        let remedy =
+            "restore the data folder from a copy, or remove this manifest to go back to the epoch before";
         let stop = |cause: String| RuntimeError::stop(format!("opening {path}"), cause, remedy);
         let bytes = store.get(&path).await?.ok_or_else(|| stop("the file is not there".to_owned()))?;
         let manifest: Self = serde_json::from_slice(&bytes).map_err(|error| stop(error.to_string()))?;

@@ -34,7 +34,7 @@ fn metadata(name: &str, epoch: u64) -> Vec<(String, String)> {
         metadata.push(("rettidig.table.grain".to_owned(), table.grain.join(",")));
         for column in table.columns {
             let key = |what: &str| format!("rettidig.column.{}.{what}", column.name);
-            metadata.push((key("unit"), column.unit.to_owned()));
+            metadata.push((key("unit"), unit(column).to_owned()));
             metadata.push((key("description"), column.description.to_owned()));
         }
     }
@@ -79,7 +79,10 @@ fn marker(manifest: &Manifest) -> serde_json::Value {
         .tables
         .iter()
         .map(|(name, entry)| {
-            (format!("{name}.parquet"), json!({ "sha256": entry.sha256, "rows": entry.rows, "bytes": entry.bytes }))
+            (
+                format!("{name}.parquet"),
+                json!({ "sha256": entry.sha256, "rows": entry.rows, "bytes": entry.bytes }),
+            )
         })
         .collect();
     json!({
@@ -99,7 +102,7 @@ fn sidecar(table: &Table, epoch: u64) -> serde_json::Value {
                 "name": column.name,
                 "type": format!("{:?}", column.kind).to_lowercase(),
                 "nullable": column.nullable,
-                "unit": column.unit,
+                "unit": unit(column),
                 "description": column.description,
             })
         })
@@ -111,4 +114,9 @@ fn sidecar(table: &Table, epoch: u64) -> serde_json::Value {
         "epoch": epoch,
         "columns": columns,
     })
+}
+
+/// The unit as metadata names it: a column without one says so.
+fn unit(column: &rettidig_model::contract::Column) -> &'static str {
+    if column.unit.is_empty() { "none" } else { column.unit }
 }

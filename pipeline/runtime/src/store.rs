@@ -141,7 +141,11 @@ impl Store {
     ///
     /// # Errors
     /// [`RuntimeError::Stop`] if the file is gone or its bytes are not the ones that were written.
-    pub async fn get_parquet(&self, entry: &FileEntry, schema: SchemaRef) -> Result<RecordBatch, RuntimeError> {
+    pub async fn get_parquet(
+        &self,
+        entry: &FileEntry,
+        schema: SchemaRef,
+    ) -> Result<RecordBatch, RuntimeError> {
         let attempt = format!("opening {}", entry.path);
         let remedy = "restore the data folder from a copy, or start with an empty one and let the topics be read again";
         let bytes = self
@@ -151,9 +155,14 @@ impl Store {
         if sha256_hex(&bytes) != entry.sha256 {
             return Err(RuntimeError::stop(&attempt, "its checksum is not the one in the manifest", remedy));
         }
-        let batch = from_parquet(bytes, schema).map_err(|error| RuntimeError::stop(&attempt, error, remedy))?;
+        let batch =
+            from_parquet(bytes, schema).map_err(|error| RuntimeError::stop(&attempt, error, remedy))?;
         if batch.num_rows() as u64 != entry.rows {
-            return Err(RuntimeError::stop(&attempt, "its rows are not as many as the manifest says", remedy));
+            return Err(RuntimeError::stop(
+                &attempt,
+                "its rows are not as many as the manifest says",
+                remedy,
+            ));
         }
         Ok(batch)
     }
@@ -166,7 +175,9 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 
 /// Encodes a batch as Parquet; the same rows give the same bytes.
 fn to_parquet(batch: &RecordBatch, metadata: Vec<(String, String)>) -> Result<Bytes, RuntimeError> {
-    let bug = |error: parquet::errors::ParquetError| RuntimeError::stop("encoding Parquet", error, "report this as a bug");
+    let bug = |error: parquet::errors::ParquetError| {
+        RuntimeError::stop("encoding Parquet", error, "report this as a bug")
+    };
     let metadata = metadata.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect();
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(bug)?))
@@ -185,7 +196,9 @@ fn from_parquet(bytes: Bytes, schema: SchemaRef) -> Result<RecordBatch, String> 
         .and_then(|builder| builder.with_batch_size(1 << 16).build())
         .map_err(|error| error.to_string())?;
     let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
-    let batches: Result<Vec<_>, _> =
-        batches.into_iter().map(|batch| RecordBatch::try_new(schema.clone(), batch.columns().to_vec())).collect();
+    let batches: Result<Vec<_>, _> = batches
+        .into_iter()
+        .map(|batch| RecordBatch::try_new(schema.clone(), batch.columns().to_vec()))
+        .collect();
     concat_batches(&schema, &batches.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
 }

@@ -1,0 +1,265 @@
+//! The metrics: one closed list of names.
+//!
+//! Counters and histograms of the process live as long as it does. Gauges of figures are made anew from each
+//! committed epoch, so that a series that is no longer published vanishes. Hidden values have no series.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use chrono::{DateTime, Utc};
+use prometheus::core::Collector;
+use prometheus::{Gauge, GaugeVec, Histogram, HistogramOpts, IntCounterVec, Opts, Registry, TextEncoder};
+
+use crate::engine::Snapshot;
+
+/// States of a target, in the order of `rettidig_target_state`.
+const STATES: [&str; 5] = ["on_track", "drifting", "insufficient", "incomplete", "source_late"];
+
+/// Metrics of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Messages read, by topic.
+    pub events_total: IntCounterVec,
+    /// Records emitted by connectors, by source.
+    pub connector_records_total: IntCounterVec,
+    /// Failed polls of connectors, by source.
+    pub connector_failures_total: IntCounterVec,
+    /// Seconds to decode and dedupe a batch.
+    pub decode_seconds: Histogram,
+    /// Seconds to evaluate and commit an epoch.
+    pub commit_seconds: Histogram,
+}
+
+impl Metrics {
+    /// Registers the metrics of the process.
+    ///
+    /// # Errors
+    /// If two metrics have one name, which is a bug.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let buckets = vec![0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
+        let histogram = |name: &str, help: &str| {
+            Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.clone()))
+        };
+        let counter =
+            |name: &str, help: &str, label: &str| IntCounterVec::new(Opts::new(name, help), &[label]);
+        let metrics = Self {
+            events_total: counter("rettidig_events_total", "Messages read from a topic", "topic")?,
+            connector_records_total: counter(
+                "rettidig_connector_records_total",
+                "Records handed to the broker by a connector",
+                "source",
+            )?,
+            connector_failures_total: counter(
+                "rettidig_connector_failures_total",
+                "Polls that failed",
+                "source",
+            )?,
+            decode_seconds: histogram("rettidig_decode_seconds", "Time to decode and dedupe a batch")?,
+            commit_seconds: histogram("rettidig_commit_seconds", "Time to evaluate and commit an epoch")?,
+            registry,
+        };
+        let all: [Box<dyn Collector>; 5] = [
+            Box::new(metrics.events_total.clone()),
+            Box::new(metrics.connector_records_total.clone()),
+            Box::new(metrics.connector_failures_total.clone()),
+            Box::new(metrics.decode_seconds.clone()),
+            Box::new(metrics.commit_seconds.clone()),
+        ];
+        for collector in all {
+            metrics.registry.register(collector)?;
+        }
+        Ok(metrics)
+    }
+
+    /// The text exposition of the process and, if there is one, of an epoch.
+    ///
+    /// # Errors
+    /// If a gauge cannot be made, which is a bug.
+    pub fn exposition(
+        &self,
+        snapshot: Option<&Snapshot>,
+        now: DateTime<Utc>,
+    ) -> Result<String, prometheus::Error> {
+        let mut families = self.registry.gather();
+        if let Some(snapshot) = snapshot {
+            families.extend(epoch_registry(snapshot, now)?.gather());
+        }
+        TextEncoder::new().encode_to_string(&families)
+    }
+}
+
+/// A table's column by name and type; `None` if the table has not got it.
+struct Table<'a>(&'a RecordBatch);
+
+impl<'a> Table<'a> {
+    fn text(&self, name: &str, row: usize) -> &'a str {
+        let column = self.0.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+        column.map_or("", |column| column.value(row))
+    }
+
+    /// Any number, date (as seconds since 1970) or instant (likewise); `None` if null.
+    fn number(&self, name: &str, row: usize) -> Option<f64> {
+        let column = self.0.column_by_name(name).filter(|column| column.is_valid(row))?;
+        #[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        match column.data_type() {
+            DataType::Float64 => Some(column.as_primitive::<Float64Type>().value(row)),
+            DataType::Int64 => Some(column.as_primitive::<Int64Type>().value(row) as f64),
+            DataType::Date32 => Some(f64::from(column.as_primitive::<Date32Type>().value(row)) * 86_400.0),
+            DataType::Timestamp(..) => {
+                Some(column.as_primitive::<TimestampMicrosecondType>().value(row) as f64 / 1e6)
+            }
+            DataType::Boolean => Some(f64::from(u8::from(column.as_boolean().value(row)))),
+            _ => None,
+        }
+    }
+}
+
+fn gauges(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<GaugeVec, prometheus::Error> {
+    let gauges = GaugeVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(gauges.clone()))?;
+    Ok(gauges)
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str, value: f64) -> Result<(), prometheus::Error> {
+    let gauge = Gauge::new(name, help)?;
+    gauge.set(value);
+    registry.register(Box::new(gauge))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
+fn epoch_registry(snapshot: &Snapshot, now: DateTime<Utc>) -> Result<Registry, prometheus::Error> {
+    let registry = Registry::new();
+    let manifest = &snapshot.manifest;
+    gauge(&registry, "rettidig_epoch_number", "Number of the newest committed epoch", manifest.epoch as f64)?;
+    let age = (now - manifest.committed_at).num_milliseconds() as f64 / 1e3;
+    gauge(&registry, "rettidig_epoch_age_seconds", "Age of the newest committed epoch", age)?;
+    let dead =
+        gauges(&registry, "rettidig_dead_letters", "Messages put aside since the beginning", &["reason"])?;
+    for reason in rettidig_event::Reason::ALL {
+        let count = manifest.counts.dead_letters.get(reason.code()).copied().unwrap_or(0);
+        dead.with_label_values(&[reason.code()]).set(count as f64);
+    }
+    let unknown = manifest.counts.unknown_fields as f64;
+    gauge(&registry, "rettidig_unknown_fields", "Unknown fields seen since the beginning", unknown)?;
+    let duplicates = manifest.counts.duplicates as f64;
+    gauge(&registry, "rettidig_duplicate_events", "Events that were there already", duplicates)?;
+    if let Some(indicators) = snapshot.tables.get("indicators") {
+        indicator_gauges(&registry, indicators)?;
+    }
+    if let Some(targets) = snapshot.tables.get("targets") {
+        target_gauges(&registry, targets)?;
+    }
+    if let Some(freshness) = snapshot.tables.get("freshness") {
+        source_gauges(&registry, freshness, now)?;
+    }
+    Ok(registry)
+}
+
+/// The newest period of each indicator, without breakdowns.
+fn indicator_gauges(registry: &Registry, indicators: &RecordBatch) -> Result<(), prometheus::Error> {
+    let labels = ["indicator", "area_kind", "area", "benefit"];
+    let make = |name: &str, help: &str| gauges(registry, name, help, &labels);
+    let value = make("rettidig_indicator_value", "Newest value of an indicator")?;
+    let numerator = make("rettidig_indicator_numerator", "What the newest value was made of")?;
+    let denominator = make("rettidig_indicator_denominator", "What the newest value was divided by")?;
+    let known = make("rettidig_indicator_known_at_seconds", "Since when the newest value has been known")?;
+    let table = Table(indicators);
+    let mut newest: std::collections::BTreeMap<&str, &str> = std::collections::BTreeMap::new();
+    for row in 0..indicators.num_rows() {
+        let period = newest.entry(table.text("indicator", row)).or_default();
+        *period = (*period).max(table.text("period", row));
+    }
+    for row in 0..indicators.num_rows() {
+        let is_newest = newest.get(table.text("indicator", row)) == Some(&table.text("period", row));
+        if !is_newest || table.text("breakdown", row) != "total" {
+            continue;
+        }
+        let labels = labels.map(|label| table.text(label, row));
+        let columns = [(&value, "value"), (&numerator, "numerator"), (&denominator, "denominator")];
+        for (gauges, column) in columns {
+            if let Some(number) = table.number(column, row) {
+                gauges.with_label_values(&labels).set(number);
+            }
+        }
+        if let (Some(_), Some(at)) = (table.number("value", row), table.number("known_at", row)) {
+            known.with_label_values(&labels).set(at);
+        }
+    }
+    Ok(())
+}
+
+fn target_gauges(registry: &Registry, targets: &RecordBatch) -> Result<(), prometheus::Error> {
+    let labels = ["indicator", "area_kind", "area", "benefit"];
+    let make = |name: &str, help: &str| gauges(registry, name, help, &labels);
+    let columns = [
+        (make("rettidig_target_value", "Target of an area")?, "target_value"),
+        (make("rettidig_target_expected", "Value on the path to the target")?, "expected"),
+        (make("rettidig_target_deviation", "Newest value minus expected")?, "deviation"),
+        (
+            make("rettidig_target_realised_ratio", "Realised share of the way to the target")?,
+            "realised_ratio",
+        ),
+    ];
+    let state = gauges(
+        registry,
+        "rettidig_target_state",
+        "1 for the state that the area is in",
+        &["indicator", "area_kind", "area", "benefit", "state"],
+    )?;
+    let table = Table(targets);
+    for row in 0..targets.num_rows() {
+        if table.number("newest", row) != Some(1.0) {
+            continue;
+        }
+        let [indicator, area_kind, area, benefit] = labels.map(|label| table.text(label, row));
+        for (gauges, column) in &columns {
+            if let Some(number) = table.number(column, row) {
+                gauges.with_label_values(&[indicator, area_kind, area, benefit]).set(number);
+            }
+        }
+        for name in STATES {
+            let holds = f64::from(u8::from(table.text("state", row) == name));
+            state.with_label_values(&[indicator, area_kind, area, benefit, name]).set(holds);
+        }
+    }
+    Ok(())
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
+fn source_gauges(
+    registry: &Registry,
+    freshness: &RecordBatch,
+    now: DateTime<Utc>,
+) -> Result<(), prometheus::Error> {
+    let make = |name: &str, help: &str| gauges(registry, name, help, &["source"]);
+    let age = make("rettidig_source_age_seconds", "Age of the newest figure of a source")?;
+    let lag = make(
+        "rettidig_source_official_lag_days",
+        "Official lag that the source has: end of period to publication",
+    )?;
+    let end = make("rettidig_source_period_end_seconds", "End of the newest period of a source")?;
+    let due = make("rettidig_source_next_due_seconds", "When the next period of a source is overdue")?;
+    let late = make("rettidig_source_late", "1 if the next period of a source is overdue")?;
+    let now = now.timestamp_millis() as f64 / 1e3;
+    let table = Table(freshness);
+    for row in 0..freshness.num_rows() {
+        let labels = [table.text("source", row)];
+        if let Some(newest) = table.number("newest_event", row) {
+            age.with_label_values(&labels).set(now - newest);
+        }
+        let columns =
+            [(&lag, "official_lag_days"), (&end, "newest_period_end"), (&due, "next_due"), (&late, "late")];
+        for (gauges, column) in columns {
+            if let Some(number) = table.number(column, row) {
+                gauges.with_label_values(&labels).set(number);
+            }
+        }
+    }
+    Ok(())
+}

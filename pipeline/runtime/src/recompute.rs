@@ -1,0 +1,164 @@
+//! The full recomputation: everything again from the log, compared cell by cell with the committed epoch.
+//!
+//! The same SQL over the same events, but all at once and from the files: what the incremental way must equal.
+//! The column `epoch` of a recomputed row is taken from the committed one where the row is the same, so a row
+//! that differs in anything else also differs there.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::row::{RowConverter, SortField};
+use chrono::{DateTime, Utc};
+use rettidig_event::{Topic, delivery, official};
+use rettidig_model::Model;
+use rettidig_model::contract::Table;
+use rettidig_model::evaluation::disclosed_schema;
+
+use crate::RuntimeError;
+use crate::engine::{evaluate_log, schema_of};
+use crate::manifest::Manifest;
+use crate::store::Store;
+
+/// Result of a comparison.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comparison {
+    /// The epoch compared with.
+    pub epoch: u64,
+    /// Cells compared, over all tables.
+    pub cells: u64,
+    /// Cells that differ, rows that only one side has counted with all their cells.
+    pub mismatches: u64,
+    /// Mismatches by table.
+    pub by_table: BTreeMap<String, u64>,
+}
+
+/// Recomputes the newest epoch from its log and compares.
+///
+/// # Errors
+/// [`RuntimeError::Stop`] if there is no epoch, a file is damaged, or the model is not the epoch's.
+pub async fn recompute(store: &Store, model: &Model) -> Result<Comparison, RuntimeError> {
+    let (manifest, _) = newest(store).await?;
+    if manifest.sql_sha256 != model.sql_sha256 || manifest.reference_sha256 != model.reference_sha256 {
+        return Err(RuntimeError::stop(
+            format!("recomputing epoch {}", manifest.epoch),
+            "it was made with another model than this program carries",
+            "run the program once so that it commits an epoch with this model",
+        ));
+    }
+    let tables = tables_of_log(store, model, &manifest, None).await?;
+    let mut comparison =
+        Comparison { epoch: manifest.epoch, cells: 0, mismatches: 0, by_table: BTreeMap::new() };
+    for (name, recomputed) in &tables {
+        let Some((entry, table)) = manifest.tables.get(*name).zip(Table::named(name)) else { continue };
+        let committed = store.get_parquet(entry, table.schema()).await?;
+        let (cells, mismatches) = compare(table, &committed, recomputed)?;
+        comparison.cells += cells;
+        comparison.mismatches += mismatches;
+        comparison.by_table.insert((*name).to_owned(), mismatches);
+    }
+    Ok(comparison)
+}
+
+/// The published tables as they would have been known at an instant: from the events retrieved until then.
+///
+/// # Errors
+/// As [`recompute`].
+pub async fn as_known(
+    store: &Store,
+    model: &Model,
+    at: DateTime<Utc>,
+) -> Result<BTreeMap<&'static str, RecordBatch>, RuntimeError> {
+    let (manifest, _) = newest(store).await?;
+    tables_of_log(store, model, &manifest, Some(at)).await
+}
+
+async fn newest(store: &Store) -> Result<(Manifest, String), RuntimeError> {
+    Manifest::newest(store).await?.ok_or_else(|| {
+        let remedy = "run `rettidig demo --once --data DIR` or `rettidig run` first";
+        RuntimeError::stop("opening the newest epoch", "this data folder holds none", remedy)
+    })
+}
+
+/// The whole log of a topic.
+///
+/// # Errors
+/// [`RuntimeError::Stop`] if a file is damaged.
+pub async fn log_of(store: &Store, manifest: &Manifest, topic: Topic) -> Result<RecordBatch, RuntimeError> {
+    let schema = schema_of(topic);
+    let mut batches = Vec::new();
+    for entry in manifest.log.get(topic.name()).into_iter().flatten() {
+        batches.push(store.get_parquet(entry, schema.clone()).await?);
+    }
+    Ok(concat_batches(&schema, &batches)?)
+}
+
+async fn tables_of_log(
+    store: &Store,
+    model: &Model,
+    manifest: &Manifest,
+    known_at: Option<DateTime<Utc>>,
+) -> Result<BTreeMap<&'static str, RecordBatch>, RuntimeError> {
+    let mut figures = log_of(store, manifest, Topic::Official).await?;
+    let mut deliveries = log_of(store, manifest, Topic::Deliveries).await?;
+    let (mut as_of, mut evaluated_at) = (manifest.as_of, manifest.committed_at);
+    if let Some(at) = known_at {
+        let until = |batch: &RecordBatch, column: &str| -> Result<RecordBatch, RuntimeError> {
+            use arrow::array::{AsArray, BooleanArray};
+            use arrow::datatypes::TimestampMicrosecondType;
+            let known = crate::engine::column(batch, column)?.as_primitive::<TimestampMicrosecondType>();
+            let keep: BooleanArray =
+                known.values().iter().map(|micros| Some(*micros <= at.timestamp_micros())).collect();
+            Ok(arrow::compute::filter_record_batch(batch, &keep)?)
+        };
+        figures = until(&figures, "retrieved_at")?;
+        deliveries = until(&deliveries, "delivered_at")?;
+        as_of = rettidig_event::clock::danish_date(at);
+        evaluated_at = at;
+    }
+    debug_assert_eq!(figures.schema(), official::schema());
+    debug_assert_eq!(deliveries.schema(), delivery::schema());
+    let disclosed = store.get_parquet(&manifest.disclosed, disclosed_schema(true)).await?;
+    evaluate_log(model, figures, deliveries, as_of, evaluated_at, &disclosed).await
+}
+
+/// Cells compared and cells that differ; rows are matched by the grain.
+fn compare(table: &Table, left: &RecordBatch, right: &RecordBatch) -> Result<(u64, u64), RuntimeError> {
+    let width = left.num_columns() as u64;
+    let keys = |batch: &RecordBatch| -> Vec<ArrayRef> {
+        table.grain.iter().filter_map(|name| batch.column_by_name(name).cloned()).collect()
+    };
+    let fields = |columns: &[ArrayRef]| -> Vec<SortField> {
+        columns.iter().map(|column| SortField::new(column.data_type().clone())).collect()
+    };
+    let converter = RowConverter::new(fields(&keys(left)))?;
+    let (left_keys, right_keys) =
+        (converter.convert_columns(&keys(left))?, converter.convert_columns(&keys(right))?);
+    let mut cells: Vec<(arrow::row::Rows, arrow::row::Rows)> = Vec::new();
+    for (a, b) in left.columns().iter().zip(right.columns()) {
+        let converter = RowConverter::new(fields(std::slice::from_ref(a)))?;
+        cells.push((
+            converter.convert_columns(std::slice::from_ref(a))?,
+            converter.convert_columns(std::slice::from_ref(b))?,
+        ));
+    }
+    let (mut l, mut r) = (0, 0);
+    let (mut compared, mut mismatches) = (0, 0);
+    while l < left.num_rows() || r < right.num_rows() {
+        compared += width;
+        let order = match (l < left.num_rows(), r < right.num_rows()) {
+            (true, true) => left_keys.row(l).cmp(&right_keys.row(r)),
+            (true, false) => std::cmp::Ordering::Less,
+            _ => std::cmp::Ordering::Greater,
+        };
+        match order {
+            std::cmp::Ordering::Equal => {
+                mismatches += cells.iter().filter(|(a, b)| a.row(l) != b.row(r)).count() as u64;
+                (l, r) = (l + 1, r + 1);
+            }
+            std::cmp::Ordering::Less => (mismatches, l) = (mismatches + width, l + 1),
+            std::cmp::Ordering::Greater => (mismatches, r) = (mismatches + width, r + 1),
+        }
+    }
+    Ok((compared, mismatches))
+}

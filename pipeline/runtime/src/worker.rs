@@ -1,0 +1,169 @@
+//! The worker: messages into the engine, epochs out.
+//!
+//! Two ways to drive it. [`Worker::catch_up`] reads to the present end of the topics and commits one epoch; the
+//! demo, tests and a start use it. [`Worker::run`] goes on until told to stop: it waits for the first message,
+//! gathers what follows for a moment, and commits.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rettidig_event::{DeadLetter, Topic};
+use tokio_util::sync::CancellationToken;
+
+use crate::RuntimeError;
+use crate::engine::{Engine, EpochReport, TOPICS};
+use crate::ingest::OwnedMessage;
+use crate::kafka::{KafkaConfig, KafkaSink, KafkaSource};
+
+/// How long a batch gathers after its first message.
+const GATHER: Duration = Duration::from_millis(30);
+
+/// Messages in one batch of [`Worker::run`].
+const BATCH_MESSAGES_MAX: u64 = 200_000;
+
+/// Messages decoded together.
+const DECODE_MESSAGES: usize = 8_192;
+
+/// How often a quiet worker looks whether the day has changed.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long to wait after a failure that may pass.
+const BACK_OFF: Duration = Duration::from_millis(500);
+
+/// Reads, evaluates, commits.
+pub struct Worker {
+    engine: Engine,
+    source: KafkaSource,
+    dead_letters: KafkaSink,
+    pending: BTreeMap<Topic, Vec<OwnedMessage>>,
+    /// Put aside but not yet acknowledged by the broker; a batch is committed after its dead letters.
+    letters: Vec<DeadLetter>,
+    /// The next offset of each partition, messages that wait for decoding included.
+    read: BTreeMap<(Topic, i32), i64>,
+}
+
+impl Worker {
+    /// Connects an engine to its topics.
+    ///
+    /// # Errors
+    /// As [`KafkaSource::connect`].
+    pub async fn connect(mut engine: Engine, config: &KafkaConfig) -> Result<Self, RuntimeError> {
+        let known = engine.manifest().and_then(|manifest| manifest.cluster_id.clone());
+        let source = KafkaSource::connect(config, engine.positions(), known.as_deref()).await?;
+        engine.set_cluster_id(source.cluster_id());
+        let dead_letters = KafkaSink::connect(config)?;
+        let mut read = BTreeMap::new();
+        for topic in TOPICS {
+            for (partition, position) in engine.positions().get(topic.name()).into_iter().flatten() {
+                read.insert((topic, *partition), position.next);
+            }
+        }
+        Ok(Self { engine, source, dead_letters, pending: BTreeMap::new(), letters: Vec::new(), read })
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Reads to the present end of the topics and commits what came as one epoch; `None` if nothing came.
+    ///
+    /// # Errors
+    /// As [`Engine::commit`] and [`KafkaSource::next`].
+    pub async fn catch_up(&mut self) -> Result<Option<EpochReport>, RuntimeError> {
+        let ends = self.source.ends()?;
+        while !self.is_at(&ends) {
+            let (topic, message) = self.source.next().await?;
+            self.take(topic, message)?;
+        }
+        self.commit_due().await
+    }
+
+    /// Goes on until `shutdown`; commits what has been read before it returns.
+    ///
+    /// # Errors
+    /// Only those that a person must mend; what may pass is tried again and told to `watch`.
+    pub async fn run(
+        &mut self,
+        shutdown: &CancellationToken,
+        watch: &mut (dyn FnMut(Result<&EpochReport, &RuntimeError>) + Send),
+    ) -> Result<(), RuntimeError> {
+        while !shutdown.is_cancelled() {
+            match self.step(shutdown).await {
+                Ok(Some(report)) => watch(Ok(&report)),
+                Ok(None) => {}
+                Err(error @ RuntimeError::Retry { .. }) => {
+                    watch(Err(&error));
+                    tokio::select! {
+                        () = tokio::time::sleep(BACK_OFF) => {}
+                        () = shutdown.cancelled() => {}
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(report) = self.commit_due().await? {
+            watch(Ok(&report));
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, shutdown: &CancellationToken) -> Result<Option<EpochReport>, RuntimeError> {
+        let first = tokio::select! {
+            message = self.source.next() => Some(message?),
+            () = tokio::time::sleep(TICK) => None,
+            () = shutdown.cancelled() => None,
+        };
+        if let Some((topic, message)) = first {
+            self.take(topic, message)?;
+            let until = tokio::time::Instant::now() + GATHER;
+            while self.engine.batch_messages() < BATCH_MESSAGES_MAX {
+                match tokio::time::timeout_at(until, self.source.next()).await {
+                    Ok(message) => {
+                        let (topic, message) = message?;
+                        self.take(topic, message)?;
+                    }
+                    Err(_) => break,
+                }
+            }
+        }
+        self.commit_due().await
+    }
+
+    fn take(&mut self, topic: Topic, message: OwnedMessage) -> Result<(), RuntimeError> {
+        self.read.insert((topic, message.partition), message.offset + 1);
+        let waiting = self.pending.entry(topic).or_default();
+        waiting.push(message);
+        if waiting.len() >= DECODE_MESSAGES { self.decode(topic) } else { Ok(()) }
+    }
+
+    fn decode_all(&mut self) -> Result<(), RuntimeError> {
+        for topic in self.pending.keys().copied().collect::<Vec<_>>() {
+            self.decode(topic)?;
+        }
+        Ok(())
+    }
+
+    fn decode(&mut self, topic: Topic) -> Result<(), RuntimeError> {
+        let messages = std::mem::take(self.pending.entry(topic).or_default());
+        if !messages.is_empty() {
+            self.letters.extend(self.engine.accept(topic, &messages)?);
+        }
+        Ok(())
+    }
+
+    /// Commits what is due; its dead letters are acknowledged first.
+    async fn commit_due(&mut self) -> Result<Option<EpochReport>, RuntimeError> {
+        self.decode_all()?;
+        if !self.letters.is_empty() {
+            self.dead_letters.bury(&self.letters).await?;
+            self.letters.clear();
+        }
+        if self.engine.is_due() { self.engine.commit().await.map(Some) } else { Ok(None) }
+    }
+
+    fn is_at(&self, ends: &BTreeMap<(Topic, i32), i64>) -> bool {
+        ends.iter()
+            .all(|(partition, end)| *end == 0 || self.read.get(partition).is_some_and(|next| next >= end))
+    }
+}
