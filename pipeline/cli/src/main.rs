@@ -1,2 +1,144 @@
-//! The binary.
-fn main() {}
+//! The binary `rettidig`: the only reader of argv and the environment.
+//!
+//! stdout is data, stderr is everything else. Exit codes: 0 done, 1 failed or a comparison found differences,
+//! 2 wrong usage.
+
+mod config;
+mod demo;
+mod output;
+mod plant;
+mod run;
+mod tools;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Parser, Subcommand};
+
+/// Employment figures on time: official and municipal data into tables and gauges that are exact, versioned and
+/// honest about what is missing.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Replay the real release of August 2026 through the whole pipeline, on this machine alone.
+    Demo(Demo),
+    /// Poll the sources, keep tables and gauges up to date, until told to stop.
+    Run {
+        /// Configuration file; what it leaves out has the defaults that `check` prints.
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+    /// Check a configuration and the model without touching the network; prints every error at once.
+    Check {
+        /// Configuration file.
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+    /// Ask the published tables of the newest epoch in SQL.
+    Query(Query),
+    /// Compute everything again from the log and compare cell by cell with the newest epoch.
+    Recompute(Data),
+    /// Show which events and files made a published value.
+    Explain(Explain),
+}
+
+#[derive(Debug, Args)]
+struct Demo {
+    /// Data folder; a run that was interrupted goes on in it. Without it, data/demo is started afresh.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Port of the HTTP server on 127.0.0.1; 0 takes a free one.
+    #[arg(long, default_value_t = 9464)]
+    port: u16,
+    /// End after the last epoch.
+    #[arg(long)]
+    once: bool,
+    /// One JSON object an epoch on stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Data {
+    /// Data folder.
+    #[arg(long, default_value = "data/demo")]
+    data: PathBuf,
+    /// JSON on stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Query {
+    /// A SELECT over indicators, vintages, revisions, comparisons, settlement, targets, completeness, freshness.
+    sql: String,
+    /// The tables as they would have been known at this instant, e.g. 2026-08-19T06:00:00Z.
+    #[arg(long)]
+    as_known: Option<DateTime<Utc>>,
+    #[command(flatten)]
+    data: Data,
+}
+
+#[derive(Debug, Args)]
+struct Explain {
+    /// Indicator, e.g. full_time_unemployed.
+    #[arg(long)]
+    indicator: String,
+    /// municipality, jobcentre, cluster, region or country.
+    #[arg(long, default_value = "jobcentre")]
+    area_kind: String,
+    /// Code of the area, e.g. 0851.
+    #[arg(long)]
+    area: String,
+    /// Benefit, e.g. total, unemployment, cash.
+    #[arg(long, default_value = "total")]
+    benefit: String,
+    /// Period, e.g. 2026-07.
+    #[arg(long)]
+    period: String,
+    #[command(flatten)]
+    data: Data,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("RETTIDIG_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::error(&anyhow::Error::new(error).context("starting the async runtime"));
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(dispatch(cli.command)) {
+        Ok(code) => code,
+        Err(error) => {
+            output::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Demo(demo) => demo::demo(demo).await?,
+        Command::Run { config } => match config::Config::load(config.as_deref()) {
+            Ok(config) => run::run(config).await?,
+            Err(errors) => return Ok(tools::report(&errors)),
+        },
+        Command::Check { config } => return Ok(tools::check(config.as_deref())),
+        Command::Query(query) => tools::query(&query).await?,
+        Command::Recompute(data) => return tools::recompute(&data).await,
+        Command::Explain(explain) => tools::explain(&explain).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

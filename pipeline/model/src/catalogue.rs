@@ -129,24 +129,20 @@ impl Model {
     /// # Errors
     /// [`ModelError::Invalid`] with every problem of every file.
     pub fn embedded() -> Result<Self, ModelError> {
-        let mut files = Vec::new();
-        for folder in EMBEDDED.dirs() {
-            for file in folder.files() {
+        Self::load(Self::embedded_files())
+    }
+
+    /// The files of the model that the binary carries.
+    pub fn embedded_files() -> Vec<SourceFile> {
+        let files = EMBEDDED.dirs().flat_map(Dir::files);
+        files
+            .filter_map(|file| {
                 let path = file.path().to_string_lossy().replace('\\', "/");
-                if path.ends_with(".md") {
-                    continue;
-                }
-                let text = file.contents_utf8().ok_or_else(|| {
-                    ModelError::Invalid(vec![Problem {
-                        file: path.clone(),
-                        line: 0,
-                        message: "expected UTF-8".to_owned(),
-                    }])
-                })?;
-                files.push(SourceFile { path, text: text.to_owned() });
-            }
-        }
-        Self::load(files)
+                // What is not UTF-8 fails to parse, with its path.
+                let text = String::from_utf8_lossy(file.contents()).into_owned();
+                (!path.ends_with(".md")).then_some(SourceFile { path, text })
+            })
+            .collect()
     }
 
     /// Loads and checks a model from its files.

@@ -7,7 +7,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Schema};
 use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 
 use crate::error::ModelError;
 
@@ -48,7 +48,10 @@ impl Session {
     }
 
     async fn collect(&self, sql: &str) -> Result<RecordBatch, DataFusionError> {
-        let frame = self.0.sql(sql).await?;
+        // Queries only: nothing that would touch files or change the session.
+        let options =
+            SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        let frame = self.0.sql_with_options(sql, options).await?;
         let schema = Arc::new(Schema::new(frame.schema().fields().clone()));
         let batches = frame.collect().await?;
         let batch = concat_batches(&schema, &batches)?;

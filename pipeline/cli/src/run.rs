@@ -1,0 +1,103 @@
+//! `rettidig run`: connectors and worker until Ctrl-C or SIGTERM.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use rettidig_connectors::driver::{self, CursorStore, RunLimits};
+use rettidig_connectors::http::tokio_pause;
+use rettidig_event::{Clock, SystemClock};
+use rettidig_runtime::kafka::{KafkaConfig, KafkaSink};
+use rettidig_runtime::metrics::Metrics;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Connector};
+use crate::output;
+use crate::plant::Plant;
+
+/// Runs until told to stop.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let shutdown = CancellationToken::new();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let mut plant = Plant::start(&config.data, config.kafka(), config.listen, Arc::clone(&clock)).await?;
+    if config.kafka().is_none() {
+        output::remark("embedded broker: for one small machine; production is Apache Kafka (kafka.brokers)");
+    }
+    output::remark(&format!("http://{}/metrics  /tables  /readyz", plant.address()));
+    let mut connectors = JoinSet::new();
+    for (name, connector) in config.connectors.iter().filter(|(_, connector)| connector.enabled) {
+        let (name, connector) = (name.clone(), connector.clone());
+        let (kafka, cursors) = (plant.kafka.clone(), plant.cursors.clone());
+        let (metrics, clock, stop) = (Arc::clone(&plant.metrics), Arc::clone(&clock), shutdown.clone());
+        connectors.spawn(async move {
+            let ended = connect(&name, &connector, &kafka, &cursors, &metrics, clock.as_ref(), &stop).await;
+            ended.with_context(|| format!("connector {name}"))
+        });
+    }
+    if let Some(report) = plant.worker.catch_up().await? {
+        tracing::info!(epoch = report.epoch, events = report.events, "caught up");
+    }
+    plant.set_ready();
+    let stop = shutdown.clone();
+    let signals = tokio::spawn(async move {
+        signalled().await;
+        stop.cancel();
+    });
+    let mut watch = |result: Result<&rettidig_runtime::EpochReport, &rettidig_runtime::RuntimeError>| match result {
+        Ok(report) => tracing::info!(epoch = report.epoch, events = report.events, "committed"),
+        Err(error) => tracing::warn!(%error, "trying again"),
+    };
+    let ended = plant.worker.run(&shutdown, &mut watch).await;
+    shutdown.cancel();
+    while let Some(ended) = connectors.join_next().await {
+        if let Err(error) = ended.map_err(anyhow::Error::from).flatten() {
+            output::error(&error);
+        }
+    }
+    signals.abort();
+    plant.stop().await?;
+    Ok(ended?)
+}
+
+async fn connect(
+    name: &str,
+    connector: &Connector,
+    kafka: &KafkaConfig,
+    cursors: &CursorStore,
+    metrics: &Metrics,
+    clock: &dyn Clock,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    let mut source = connector.source(name).map_err(anyhow::Error::msg)?;
+    let mut sink = KafkaSink::connect(kafka)?;
+    let mut watch = |result: &Result<rettidig_event::PollOutcome, driver::PollError>| match result {
+        Ok(outcome) => {
+            metrics.connector_records_total.with_label_values(&[name]).inc_by(outcome.records);
+            for failure in &outcome.failures {
+                metrics.connector_failures_total.with_label_values(&[name]).inc();
+                tracing::warn!(source = name, error = driver::chain(failure), "part of a poll failed");
+            }
+        }
+        Err(error) => {
+            metrics.connector_failures_total.with_label_values(&[name]).inc();
+            tracing::warn!(source = name, error = driver::chain(error), "poll failed");
+        }
+    };
+    let limits = RunLimits::default();
+    driver::run(source.as_mut(), cursors, clock, &mut sink, limits, &tokio_pause(), shutdown, &mut watch).await?;
+    Ok(())
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+pub async fn signalled() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}

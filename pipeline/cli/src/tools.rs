@@ -1,0 +1,134 @@
+//! `check`, `query`, `recompute`, `explain`: they read committed epochs and print.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use arrow::array::RecordBatch;
+use rettidig_model::Model;
+use rettidig_model::contract::Table;
+use rettidig_model::session::Session;
+use rettidig_runtime::explain::{Question, explain as explain_value};
+use rettidig_runtime::{Manifest, Store, recompute as recomputation};
+use serde_json::json;
+
+use crate::config::Config;
+use crate::output::{line, remark};
+use crate::{Data, Explain, Query};
+
+/// Opens a folder that must be there already.
+fn open(folder: &Path) -> anyhow::Result<Store> {
+    anyhow::ensure!(
+        folder.join("epochs").is_dir(),
+        "{} holds no epochs: run `rettidig demo --once --data {0}` or name another folder with --data",
+        folder.display()
+    );
+    Ok(Store::local(folder)?)
+}
+
+/// Prints errors, one a line; the exit code for them.
+pub fn report(errors: &[String]) -> ExitCode {
+    errors.iter().for_each(|error| remark(&format!("error: {error}")));
+    if errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Checks configuration and model.
+pub fn check(file: Option<&Path>) -> ExitCode {
+    let mut errors = Config::load(file).err().unwrap_or_default();
+    match Model::embedded() {
+        Ok(model) if errors.is_empty() => {
+            let text = format!("ok: {} SQL models, {} reference tables", model.models.len(), model.reference.len());
+            if let Err(error) = line(&text) {
+                errors.push(error.to_string());
+            }
+        }
+        Ok(_) => {}
+        Err(error) => errors.push(error.to_string()),
+    }
+    report(&errors)
+}
+
+/// Runs a query over the published tables.
+pub async fn query(query: &Query) -> anyhow::Result<()> {
+    let store = open(&query.data.data)?;
+    let tables: BTreeMap<&str, RecordBatch> = match query.as_known {
+        Some(at) => recomputation::as_known(&store, &Model::embedded()?, at).await?,
+        None => {
+            let (manifest, _) = Manifest::newest(&store).await?.context("the folder holds no epoch")?;
+            let mut tables = BTreeMap::new();
+            for (name, entry) in &manifest.tables {
+                if let Some(table) = Table::named(name) {
+                    tables.insert(table.name, store.get_parquet(entry, table.schema()).await?);
+                }
+            }
+            tables
+        }
+    };
+    let session = Session::default();
+    for (name, batch) in tables {
+        session.register(name, batch)?;
+    }
+    let rows = session.query("the query", &query.sql).await?;
+    if query.data.json {
+        let mut writer = arrow::json::ArrayWriter::new(Vec::new());
+        writer.write(&rows)?;
+        writer.finish()?;
+        let text = String::from_utf8(writer.into_inner())?;
+        return Ok(line(if text.is_empty() { "[]" } else { &text })?);
+    }
+    Ok(line(&arrow::util::pretty::pretty_format_batches(&[rows])?.to_string())?)
+}
+
+/// Recomputes and compares; exit code 1 on any difference.
+pub async fn recompute(data: &Data) -> anyhow::Result<ExitCode> {
+    let store = open(&data.data)?;
+    let comparison = recomputation::recompute(&store, &Model::embedded()?).await?;
+    if data.json {
+        let object = json!({
+            "epoch": comparison.epoch, "cells": comparison.cells, "mismatches": comparison.mismatches,
+            "by_table": comparison.by_table,
+        });
+        line(&object.to_string())?;
+    } else {
+        line(&format!("epoch={} cells={} mismatches={}", comparison.epoch, comparison.cells, comparison.mismatches))?;
+        for (table, mismatches) in comparison.by_table.iter().filter(|(_, mismatches)| **mismatches > 0) {
+            line(&format!("  {table}: {mismatches}"))?;
+        }
+    }
+    Ok(if comparison.mismatches == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Explains a value.
+pub async fn explain(question: &Explain) -> anyhow::Result<()> {
+    let store = open(&question.data.data)?;
+    let asked = Question {
+        indicator: question.indicator.clone(),
+        area_kind: question.area_kind.clone(),
+        area: question.area.clone(),
+        benefit: question.benefit.clone(),
+        period: question.period.clone(),
+    };
+    let answer = explain_value(&store, &Model::embedded()?, &asked).await?;
+    if question.data.json {
+        return Ok(line(&serde_json::to_string_pretty(&answer)?)?);
+    }
+    line(&format!("defined by {}, fed by {}", answer.definition, answer.source))?;
+    for known in &answer.values {
+        let value = known.value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+        line(&format!("published  {value} ({}) known since {} (epoch {})", known.status, known.known_at, known.epoch))?;
+    }
+    for event in &answer.events {
+        line(&format!(
+            "event      partition {} offset {}  area {:04}  {} = {}  retrieved {}  in {}",
+            event.partition,
+            event.offset,
+            event.area,
+            event.measure,
+            event.value.as_deref().unwrap_or("-"),
+            event.retrieved_at,
+            event.file,
+        ))?;
+    }
+    Ok(())
+}
