@@ -5,13 +5,13 @@
 -- danish: Områdeinddeling
 -- source: sql/reference/areas.csv
 WITH areas AS (
-    SELECT * FROM areas
+    SELECT * FROM ref_areas
 )
 SELECT 'municipality' AS area_kind, municipality AS area, municipality, valid_from, valid_to FROM areas
 UNION ALL
 SELECT 'jobcentre' AS area_kind, jobcentre AS area, municipality, valid_from, valid_to FROM areas
 UNION ALL
-SELECT 'cluster' AS area_kind, cluster AS area, municipality, valid_from, valid_to FROM areas
+SELECT 'cluster' AS area_kind, "cluster" AS area, municipality, valid_from, valid_to FROM areas
 UNION ALL
 SELECT 'region' AS area_kind, region AS area, municipality, valid_from, valid_to FROM areas
 UNION ALL

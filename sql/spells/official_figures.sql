@@ -34,7 +34,7 @@ in_order AS (
 ),
 changes AS (
     SELECT * FROM in_order
-    WHERE place = 1 OR value_micro IS DISTINCT FROM value_before OR status <> status_before
+    WHERE place = 1 OR (value_micro IS DISTINCT FROM value_before) OR status <> status_before
 )
 SELECT
     publisher,

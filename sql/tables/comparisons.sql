@@ -14,7 +14,7 @@ settlement AS (
     SELECT * FROM settlement
 ),
 areas AS (
-    SELECT jobcentre, cluster FROM areas WHERE valid_to IS NULL GROUP BY jobcentre, cluster
+    SELECT jobcentre, "cluster" FROM ref_areas WHERE valid_to IS NULL GROUP BY jobcentre, "cluster"
 ),
 last_year AS (
     SELECT
@@ -38,7 +38,7 @@ last_year AS (
 compared AS (
     SELECT
         last_year.*,
-        areas.cluster,
+        areas."cluster",
         catalogue.better,
         CASE WHEN last_year.unit = 'percent' THEN last_year.value ELSE last_year.change_1y END AS compared
     FROM last_year
@@ -47,7 +47,7 @@ compared AS (
 ),
 clusters AS (
     SELECT
-        indicator, cluster, benefit, period, breakdown, breakdown_value,
+        indicator, "cluster", benefit, period, breakdown, breakdown_value,
         CASE
             WHEN unit = 'percent' THEN sum(value) / count(value)
             ELSE (sum(CASE WHEN change_1y IS NOT NULL THEN value END) / sum(CASE WHEN change_1y IS NOT NULL THEN last_year END) - 1.0) * 100.0
@@ -55,8 +55,8 @@ clusters AS (
         CASE WHEN better = 'down' THEN min(compared) WHEN better = 'up' THEN max(compared) END AS cluster_best,
         CASE WHEN better = 'down' THEN max(compared) WHEN better = 'up' THEN min(compared) END AS cluster_worst
     FROM compared
-    WHERE cluster IS NOT NULL
-    GROUP BY indicator, cluster, benefit, period, breakdown, breakdown_value, unit, better
+    WHERE "cluster" IS NOT NULL
+    GROUP BY indicator, "cluster", benefit, period, breakdown, breakdown_value, unit, better
 )
 SELECT
     compared.indicator,
@@ -71,7 +71,7 @@ SELECT
     compared.status,
     compared.last_year,
     compared.change_1y,
-    compared.cluster,
+    compared."cluster",
     CASE WHEN compared.unit = 'percent' THEN 'value' ELSE 'change_1y' END AS compared_by,
     clusters.cluster_mean,
     clusters.cluster_best,
@@ -82,7 +82,7 @@ SELECT
 FROM compared
 LEFT JOIN clusters
     ON compared.indicator = clusters.indicator
-    AND compared.cluster = clusters.cluster
+    AND compared."cluster" = clusters."cluster"
     AND compared.benefit = clusters.benefit
     AND compared.period = clusters.period
     AND compared.breakdown = clusters.breakdown

@@ -13,7 +13,7 @@ deliveries AS (
     SELECT source, max(delivered_at) AS newest_delivery FROM deliveries GROUP BY source
 ),
 sources AS (
-    SELECT * FROM sources
+    SELECT * FROM ref_sources
 ),
 evaluation AS (
     SELECT * FROM evaluation

@@ -11,7 +11,7 @@ catalogue AS (
     SELECT * FROM indicator_catalogue
 ),
 sources AS (
-    SELECT * FROM sources
+    SELECT * FROM ref_sources
 ),
 newest AS (
     SELECT indicator, max(period_end) AS period_end FROM disclosed GROUP BY indicator

@@ -5,7 +5,7 @@
 -- danish: Resultatmål og afvigelse
 -- source: ours; realised ratio as in KL's scorecard, (value - zero) / (target - zero)
 WITH targets AS (
-    SELECT * FROM targets
+    SELECT * FROM ref_targets
 ),
 comparisons AS (
     SELECT * FROM comparisons WHERE breakdown = 'total'

@@ -77,6 +77,9 @@ pub const INDICATOR_CATALOGUE: &str = "indicator_catalogue";
 /// One row: the as-of date and the instant of the evaluation.
 pub const EVALUATION: &str = "evaluation";
 
+/// SQL reads `reference/areas.csv` as `ref_areas`.
+pub const REFERENCE: &str = "ref_";
+
 const EVENTS: [&str; 2] = [EVENT_OFFICIAL, EVENT_DELIVERIES];
 const TABLE_INPUTS: [&str; 3] = [DISCLOSED, INDICATOR_CATALOGUE, EVALUATION];
 
@@ -289,7 +292,7 @@ fn check_reads(
             layer == Layer::Staging
         } else if TABLE_INPUTS.contains(&name.as_str()) {
             layer == Layer::Table
-        } else if reference.contains_key(name) {
+        } else if name.strip_prefix(REFERENCE).is_some_and(|stem| reference.contains_key(stem)) {
             layer >= Layer::Additive
         } else if let Some(read) = models.get(name) {
             let from = read.header.layer;

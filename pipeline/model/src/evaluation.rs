@@ -22,7 +22,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use rettidig_event::{delivery, official};
 
 use crate::catalogue::{
-    DISCLOSED, EVALUATION, EVENT_DELIVERIES, EVENT_OFFICIAL, INDICATOR_CATALOGUE, Layer, Model, SqlModel,
+    DISCLOSED, EVALUATION, EVENT_DELIVERIES, EVENT_OFFICIAL, INDICATOR_CATALOGUE, Layer, Model, REFERENCE, SqlModel,
 };
 use crate::contract::{TABLES, Table};
 use crate::disclosure::{
@@ -108,7 +108,7 @@ impl Model {
         session.register(EVENT_OFFICIAL, official)?;
         session.register(EVENT_DELIVERIES, RecordBatch::new_empty(delivery::schema()))?;
         for (name, batch) in &self.reference {
-            session.register(name, batch.clone())?;
+            session.register(&format!("{REFERENCE}{name}"), batch.clone())?;
         }
         let mut groups = Groups::default();
         let mut changes: BTreeMap<(GroupKey, i32), Vec<Change>> = BTreeMap::new();
@@ -152,7 +152,7 @@ impl Model {
         session.register(INDICATOR_CATALOGUE, self.indicator_catalogue()?)?;
         session.register(EVALUATION, evaluation(inputs.as_of, inputs.evaluated_at)?)?;
         for (name, batch) in &self.reference {
-            session.register(name, batch.clone())?;
+            session.register(&format!("{REFERENCE}{name}"), batch.clone())?;
         }
         for (name, batch) in inputs.public {
             session.register(&name, batch)?;
