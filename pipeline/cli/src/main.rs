@@ -109,8 +109,10 @@ struct Explain {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // The replay serves fewer tables than the profiles name; the demo does not warn of it at every step.
+    let level = if matches!(cli.command, Command::Demo(_)) { "error" } else { "info" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("RETTIDIG_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

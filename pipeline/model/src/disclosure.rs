@@ -177,8 +177,17 @@ pub fn disclose(
     let keys: BTreeSet<&CellKey> = changes.iter().map(|change| &change.key).collect();
     let keys: Vec<CellKey> = keys.into_iter().cloned().collect();
     let index: HashMap<&CellKey, usize> = keys.iter().enumerate().map(|(i, key)| (key, i)).collect();
+    let relations = relations(&keys, &index, structures, &membership.at(period_end));
+    let mut of_cell: Vec<Vec<usize>> = vec![Vec::new(); keys.len()];
+    for (number, relation) in relations.iter().enumerate() {
+        for cell in relation.parts.iter().chain([&relation.sum]) {
+            of_cell[*cell].push(number);
+        }
+    }
     let mut period = PeriodState {
-        relations: relations(&keys, &index, structures, &membership.at(period_end)),
+        relations,
+        of_cell,
+        rank: keys.iter().map(|key| rank(key, structures)).collect(),
         links: links(&keys, &index, structures),
         content: vec![None; keys.len()],
         hidden: vec![false; keys.len()],
@@ -212,6 +221,21 @@ pub fn disclose(
     vintages
 }
 
+/// A part before a total, a municipality before a jobcentre before what they add up to.
+fn rank(key: &CellKey, structures: &BTreeMap<String, Structure>) -> u8 {
+    let is_total = match structures.get(&key.indicator).map(|structure| structure.adds_over) {
+        Some(AddsOver::Benefit) => key.benefit == TOTAL,
+        Some(AddsOver::Breakdown) => key.breakdown == TOTAL,
+        _ => false,
+    };
+    let area = match key.area_kind.as_str() {
+        "municipality" => 0,
+        "jobcentre" => 1,
+        _ => 2,
+    };
+    area + if is_total { 3 } else { 0 }
+}
+
 /// What the persons behind a cell are known from.
 #[derive(Debug, Clone, Copy)]
 enum Link {
@@ -234,6 +258,10 @@ struct Relation {
 
 struct PeriodState {
     relations: Vec<Relation>,
+    /// The relations each cell stands in.
+    of_cell: Vec<Vec<usize>>,
+    /// How much readers would miss each cell; lower ones are hidden first.
+    rank: Vec<u8>,
     links: Vec<Link>,
     content: Vec<Option<Content>>,
     hidden: Vec<bool>,
@@ -312,19 +340,28 @@ impl PeriodState {
         for relation in 0..self.relations.len() {
             let cells = self.cells(&self.relations[relation]);
             if cells.iter().filter(|cell| self.is_unknown(**cell)).count() == 1 {
-                changed |= self.hide_smallest(&cells);
+                changed |= self.hide_cheapest(&cells);
             }
         }
         changed
     }
 
-    fn hide_smallest(&mut self, cells: &[usize]) -> bool {
+    /// Hides the visible cell that readers miss least: one that leaves no relation with a lone unknown, rather
+    /// a part than a total, rather a municipality than a sum of them, rather a small one.
+    fn hide_cheapest(&mut self, cells: &[usize]) -> bool {
         let visible = cells.iter().copied().filter(|cell| !self.is_unknown(*cell));
-        let smallest = visible.min_by_key(|cell| (self.content[*cell].and_then(|c| c.value_micro), *cell));
-        if let Some(cell) = smallest {
+        let cheapest = visible.min_by_key(|cell| {
+            let lone = self.of_cell[*cell].iter().filter(|relation| {
+                let cells = self.cells(&self.relations[**relation]);
+                cells.len() > 1 && !cells.iter().any(|other| self.is_unknown(*other))
+            });
+            let value = self.content[*cell].and_then(|content| content.value_micro);
+            (self.rank[*cell], lone.count(), value, *cell)
+        });
+        if let Some(cell) = cheapest {
             self.hidden[cell] = true;
         }
-        smallest.is_some()
+        cheapest.is_some()
     }
 
     /// Hides one more cell beside each unknown that a combination of relations isolates.
@@ -338,11 +375,9 @@ impl PeriodState {
             .collect();
         let mut changed = false;
         for cell in determined(&rows, &unknown) {
-            if let Some((cells, _)) = rows.iter().find(|(cells, _)| {
-                cells.contains(&cell) && cells.iter().any(|other| !self.is_unknown(*other))
-            }) {
-                changed |= self.hide_smallest(&cells.clone());
-            }
+            let beside: BTreeSet<usize> =
+                rows.iter().filter(|(cells, _)| cells.contains(&cell)).flat_map(|(cells, _)| cells.clone()).collect();
+            changed |= self.hide_cheapest(&beside.into_iter().collect::<Vec<_>>());
         }
         changed
     }
