@@ -179,15 +179,22 @@ pub fn disclose(
     let index: HashMap<&CellKey, usize> = keys.iter().enumerate().map(|(i, key)| (key, i)).collect();
     let relations = relations(&keys, &index, structures, &membership.at(period_end));
     let mut of_cell: Vec<Vec<usize>> = vec![Vec::new(); keys.len()];
+    let mut sum_of = vec![None; keys.len()];
     for (number, relation) in relations.iter().enumerate() {
+        if relation.over_municipalities {
+            sum_of[relation.sum] = Some(number);
+        }
         for cell in relation.parts.iter().chain([&relation.sum]) {
             of_cell[*cell].push(number);
         }
     }
     let mut period = PeriodState {
         relations,
+        sum_of,
         of_cell,
-        rank: keys.iter().map(|key| rank(key, structures)).collect(),
+        is_sum: keys.iter().map(|key| !matches!(key.area_kind.as_str(), "municipality" | "jobcentre")).collect(),
+        is_country: keys.iter().map(|key| key.area_kind == "country").collect(),
+        is_total: keys.iter().map(|key| is_total(key, structures)).collect(),
         links: links(&keys, &index, structures),
         content: vec![None; keys.len()],
         hidden: vec![false; keys.len()],
@@ -221,19 +228,19 @@ pub fn disclose(
     vintages
 }
 
-/// A part before a total, a municipality before a jobcentre before what they add up to.
-fn rank(key: &CellKey, structures: &BTreeMap<String, Structure>) -> u8 {
-    let is_total = match structures.get(&key.indicator).map(|structure| structure.adds_over) {
+/// What hiding a sum of many municipalities costs, in relations that would need a further hidden cell; each is
+/// tried.
+const SUM_COSTS: [usize; 2] = [3, 0];
+
+/// What hiding the country costs, in the same unit.
+const COUNTRY_COST: usize = 9;
+
+fn is_total(key: &CellKey, structures: &BTreeMap<String, Structure>) -> bool {
+    match structures.get(&key.indicator).map(|structure| structure.adds_over) {
         Some(AddsOver::Benefit) => key.benefit == TOTAL,
         Some(AddsOver::Breakdown) => key.breakdown == TOTAL,
         _ => false,
-    };
-    let area = match key.area_kind.as_str() {
-        "municipality" => 0,
-        "jobcentre" => 1,
-        _ => 2,
-    };
-    area + if is_total { 3 } else { 0 }
+    }
 }
 
 /// What the persons behind a cell are known from.
@@ -247,21 +254,36 @@ enum Link {
     Unknown,
 }
 
-/// A sum and its parts, as places in the list of cells. `skips_unknown`: the sum was made without the parts
-/// that the source withholds (sums over areas are, totals over benefits are not).
+/// A sum and its parts, as places in the list of cells.
 #[derive(Debug)]
 struct Relation {
     sum: usize,
     parts: Vec<usize>,
-    skips_unknown: bool,
+    /// The parts are areas, not benefits or values of a breakdown.
+    over_areas: bool,
+    /// The sum was made here, from the municipalities that the source does not withhold.
+    over_municipalities: bool,
+}
+
+/// A cell in a relation, with its sign.
+#[derive(Debug, Clone, Copy)]
+struct Term {
+    cell: usize,
+    positive: bool,
 }
 
 struct PeriodState {
     relations: Vec<Relation>,
+    /// The relation by which each sum over municipalities was made.
+    sum_of: Vec<Option<usize>>,
     /// The relations each cell stands in.
     of_cell: Vec<Vec<usize>>,
-    /// How much readers would miss each cell; lower ones are hidden first.
-    rank: Vec<u8>,
+    /// Sums of many municipalities.
+    is_sum: Vec<bool>,
+    /// The country.
+    is_country: Vec<bool>,
+    /// Totals over benefits or a breakdown.
+    is_total: Vec<bool>,
     links: Vec<Link>,
     content: Vec<Option<Content>>,
     hidden: Vec<bool>,
@@ -280,23 +302,21 @@ impl PeriodState {
                 self.hidden[cell] |= small || unknown;
             }
         }
-        loop {
-            while self.hide_lone_unknowns() {}
-            let cells = 0..self.content.len();
-            let states: Vec<_> = cells
-                .map(|cell| {
-                    (self.content[cell].is_some(), self.is_unknown(cell), self.withheld_by_source(cell))
-                })
-                .collect();
-            if self.checked.as_ref() == Some(&states) {
-                break;
-            }
-            if !self.hide_beside_determined() {
-                self.checked = Some(states);
-                break;
-            }
+        let terms = self.terms();
+        let start = self.hidden.clone();
+        let states = self.states();
+        if self.checked.as_ref() != Some(&states) {
+            // Sparing sums usually hides least; where it runs away, hiding a sum early stops it.
+            let patterns = SUM_COSTS.map(|sum_cost| {
+                self.hidden.clone_from(&start);
+                self.protect(&terms, sum_cost);
+                (self.loss(), self.hidden.clone())
+            });
+            let best = patterns.into_iter().min_by_key(|(loss, _)| *loss);
+            self.hidden = best.map_or(start, |(_, hidden)| hidden);
+            self.checked = Some(self.states());
         }
-        for cell in 0..self.content.len() {
+        for cell in (0..self.content.len()).filter(|cell| self.content[*cell].is_some()) {
             let hide = match self.links[cell] {
                 Link::Itself => false,
                 Link::Count(count) => {
@@ -308,6 +328,30 @@ impl PeriodState {
         }
     }
 
+    /// Hides cells until no combination of relations isolates a hidden one.
+    fn protect(&mut self, terms: &[Vec<Term>], sum_cost: usize) {
+        loop {
+            while self.hide_lone_unknowns(terms, sum_cost) {}
+            if !self.hide_near_determined(terms, sum_cost) {
+                return;
+            }
+        }
+    }
+
+    /// What of each cell matters to the relations.
+    fn states(&self) -> Vec<(bool, bool, bool)> {
+        let cells = 0..self.content.len();
+        cells
+            .map(|cell| (self.content[cell].is_some(), self.is_unknown(cell), self.withheld_by_source(cell)))
+            .collect()
+    }
+
+    /// How much readers miss of what is hidden.
+    fn loss(&self) -> usize {
+        let hidden = (0..self.content.len()).filter(|cell| self.hidden[*cell] && self.content[*cell].is_some());
+        hidden.map(|cell| if self.is_sum[cell] { 10 } else { 1 }).sum()
+    }
+
     /// Whether the value is unknown to a reader: hidden here or withheld by the source.
     fn is_unknown(&self, cell: usize) -> bool {
         self.hidden[cell] || self.content[cell].is_some_and(|content| content.value_micro.is_none())
@@ -317,46 +361,75 @@ impl PeriodState {
         self.content[cell].is_none_or(|content| content.value_micro.is_none())
     }
 
-    /// The cells of a relation that matter now; empty if the relation does not hold now.
-    fn cells(&self, relation: &Relation) -> Vec<usize> {
-        if self.content[relation.sum].is_none()
-            || (relation.skips_unknown && self.withheld_by_source(relation.sum))
-        {
-            return Vec::new();
+    /// The terms of each relation as it holds now, with their signs; none if it does not hold.
+    ///
+    /// A sum over areas is made without the municipalities that the source withholds. Where such a partial sum
+    /// stands in another relation, those municipalities stand beside it as unknowns.
+    fn terms(&self) -> Vec<Vec<Term>> {
+        self.relations.iter().map(|relation| self.terms_of(relation).unwrap_or_default()).collect()
+    }
+
+    fn terms_of(&self, relation: &Relation) -> Option<Vec<Term>> {
+        self.content[relation.sum]?;
+        if !relation.over_areas && relation.parts.iter().any(|part| self.content[*part].is_none()) {
+            return None;
+        }
+        let is_partial_sum = relation.over_municipalities;
+        if is_partial_sum && self.withheld_by_source(relation.sum) {
+            return None;
         }
         let parts = relation.parts.iter().copied().filter(|part| {
-            self.content[*part].is_some() && !(relation.skips_unknown && self.withheld_by_source(*part))
+            self.content[*part].is_some() && !(is_partial_sum && self.withheld_by_source(*part))
         });
-        let mut cells: Vec<usize> = parts.collect();
-        if !cells.is_empty() {
-            cells.push(relation.sum);
+        let mut terms: Vec<Term> = parts.map(|cell| Term { cell, positive: true }).collect();
+        if terms.is_empty() {
+            return None;
         }
-        cells
+        terms.push(Term { cell: relation.sum, positive: false });
+        if !is_partial_sum {
+            let mut absent = None;
+            for term in terms.clone() {
+                let Some(sum) = self.sum_of[term.cell] else { continue };
+                let members = &self.relations[sum].parts;
+                let missing = members.iter().filter(|member| self.content[**member].is_none()).count();
+                // Sums over different municipalities are in no exact relation.
+                if *absent.get_or_insert(missing) != missing && !relation.over_areas {
+                    return None;
+                }
+                if !self.withheld_by_source(term.cell) {
+                    let withheld = members.iter().filter(|member| {
+                        self.content[**member].is_some() && self.withheld_by_source(**member)
+                    });
+                    terms.extend(withheld.map(|cell| Term { cell: *cell, positive: term.positive }));
+                }
+            }
+        }
+        Some(terms)
     }
 
     /// Hides a second cell in each relation that has exactly one unknown.
-    fn hide_lone_unknowns(&mut self) -> bool {
+    fn hide_lone_unknowns(&mut self, terms: &[Vec<Term>], sum_cost: usize) -> bool {
         let mut changed = false;
-        for relation in 0..self.relations.len() {
-            let cells = self.cells(&self.relations[relation]);
-            if cells.iter().filter(|cell| self.is_unknown(**cell)).count() == 1 {
-                changed |= self.hide_cheapest(&cells);
+        for relation in terms {
+            if relation.iter().filter(|term| self.is_unknown(term.cell)).count() == 1 {
+                changed |= self.hide_cheapest(terms, sum_cost, relation.iter().map(|term| term.cell));
             }
         }
         changed
     }
 
-    /// Hides the visible cell that readers miss least: one that leaves no relation with a lone unknown, rather
-    /// a part than a total, rather a municipality than a sum of them, rather a small one.
-    fn hide_cheapest(&mut self, cells: &[usize]) -> bool {
-        let visible = cells.iter().copied().filter(|cell| !self.is_unknown(*cell));
+    /// Hides the visible cell that readers miss least: one that leaves few relations with a lone unknown, rather
+    /// a part than a total, rather a municipality than a sum of many, rather a small one.
+    fn hide_cheapest(&mut self, terms: &[Vec<Term>], sum_cost: usize, cells: impl Iterator<Item = usize>) -> bool {
+        let visible = cells.filter(|cell| !self.is_unknown(*cell));
         let cheapest = visible.min_by_key(|cell| {
             let lone = self.of_cell[*cell].iter().filter(|relation| {
-                let cells = self.cells(&self.relations[**relation]);
-                cells.len() > 1 && !cells.iter().any(|other| self.is_unknown(*other))
+                let terms = &terms[**relation];
+                terms.len() > 1 && !terms.iter().any(|term| self.is_unknown(term.cell))
             });
             let value = self.content[*cell].and_then(|content| content.value_micro);
-            (self.rank[*cell], lone.count(), value, *cell)
+            let cost = usize::from(self.is_sum[*cell]) * sum_cost + usize::from(self.is_country[*cell]) * COUNTRY_COST;
+            (cost + lone.count(), cost, self.is_total[*cell], value, *cell)
         });
         if let Some(cell) = cheapest {
             self.hidden[cell] = true;
@@ -364,20 +437,28 @@ impl PeriodState {
         cheapest.is_some()
     }
 
-    /// Hides one more cell beside each unknown that a combination of relations isolates.
-    fn hide_beside_determined(&mut self) -> bool {
+    /// Hides one more cell near each unknown that a combination of relations isolates.
+    fn hide_near_determined(&mut self, terms: &[Vec<Term>], sum_cost: usize) -> bool {
         let unknown: Vec<bool> = (0..self.content.len()).map(|cell| self.is_unknown(cell)).collect();
-        let rows: Vec<(Vec<usize>, usize)> = self
-            .relations
-            .iter()
-            .map(|relation| (self.cells(relation), relation.sum))
-            .filter(|(cells, _)| cells.iter().any(|cell| unknown[*cell]))
-            .collect();
+        let rows: Vec<&Vec<Term>> =
+            terms.iter().filter(|terms| terms.iter().any(|term| unknown[term.cell])).collect();
         let mut changed = false;
         for cell in determined(&rows, &unknown) {
-            let beside: BTreeSet<usize> =
-                rows.iter().filter(|(cells, _)| cells.contains(&cell)).flat_map(|(cells, _)| cells.clone()).collect();
-            changed |= self.hide_cheapest(&beside.into_iter().collect::<Vec<_>>());
+            // The relations it stands in; if all their cells are hidden, those beside them, and so on.
+            let mut near = BTreeSet::from([cell]);
+            loop {
+                let touching = rows.iter().filter(|terms| terms.iter().any(|term| near.contains(&term.cell)));
+                let wider: BTreeSet<usize> =
+                    touching.flat_map(|terms| terms.iter().map(|term| term.cell)).collect();
+                if self.hide_cheapest(terms, sum_cost, wider.iter().copied()) {
+                    changed = true;
+                    break;
+                }
+                if wider.len() == near.len() {
+                    break;
+                }
+                near = wider;
+            }
         }
         changed
     }
@@ -404,17 +485,17 @@ fn inverse(a: u64) -> u64 {
 }
 
 /// The unknowns whose value follows from the relations: those whose unit vector is a row of the reduced system.
-fn determined(rows: &[(Vec<usize>, usize)], unknown: &[bool]) -> Vec<usize> {
-    let columns: BTreeSet<usize> =
-        rows.iter().flat_map(|(cells, _)| cells.iter().copied()).filter(|cell| unknown[*cell]).collect();
+fn determined(rows: &[&Vec<Term>], unknown: &[bool]) -> Vec<usize> {
+    let cells = rows.iter().flat_map(|terms| terms.iter().map(|term| term.cell));
+    let columns: BTreeSet<usize> = cells.filter(|cell| unknown[*cell]).collect();
     let columns: Vec<usize> = columns.into_iter().collect();
     let place: HashMap<usize, usize> = columns.iter().enumerate().map(|(i, cell)| (*cell, i)).collect();
     let mut matrix: Vec<Vec<u64>> = rows
         .iter()
-        .map(|(cells, sum)| {
+        .map(|terms| {
             let mut row = vec![0; columns.len()];
-            for cell in cells.iter().filter(|cell| unknown[**cell]) {
-                row[place[cell]] = if cell == sum { PRIME - 1 } else { 1 };
+            for term in terms.iter().filter(|term| unknown[term.cell]) {
+                row[place[&term.cell]] = if term.positive { 1 } else { PRIME - 1 };
             }
             row
         })
@@ -488,9 +569,22 @@ fn relations(
             parts.entry(*total).or_default().entry(group).or_default().push(cell);
         }
     }
-    for (sum, groups) in parts {
-        for parts in groups.into_values() {
-            relations.push(Relation { sum, parts, skips_unknown: false });
+    // Which parts there are: a total without one of them is no sum of the others.
+    let mut known: BTreeMap<(&str, &str), BTreeSet<(&str, &str)>> = BTreeMap::new();
+    for cells in parts.values().flat_map(|groups| groups.iter()) {
+        for cell in cells.1 {
+            let key = &keys[*cell];
+            known.entry((&key.indicator, cells.0)).or_default().insert((&key.benefit, &key.breakdown_value));
+        }
+    }
+    for (sum, groups) in &parts {
+        for (group, parts) in groups {
+            let wanted = known.get(&(keys[*sum].indicator.as_str(), group.as_str())).map_or(0, BTreeSet::len);
+            if parts.len() < wanted {
+                continue;
+            }
+            let (sum, parts) = (*sum, parts.clone());
+            relations.push(Relation { sum, parts, over_areas: false, over_municipalities: false });
         }
     }
     for (sum, key) in keys.iter().enumerate() {
@@ -515,7 +609,8 @@ fn relations(
                 .collect(),
         };
         if !parts.is_empty() {
-            relations.push(Relation { sum, parts, skips_unknown: true });
+            let over_municipalities = key.area_kind != "country";
+            relations.push(Relation { sum, parts, over_areas: true, over_municipalities });
         }
     }
     relations
