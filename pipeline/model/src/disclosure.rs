@@ -16,6 +16,7 @@
 //! hides more, never less.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 
 use chrono::NaiveDate;
 
@@ -177,7 +178,18 @@ pub fn disclose(
     let keys: BTreeSet<&CellKey> = changes.iter().map(|change| &change.key).collect();
     let keys: Vec<CellKey> = keys.into_iter().cloned().collect();
     let index: HashMap<&CellKey, usize> = keys.iter().enumerate().map(|(i, key)| (key, i)).collect();
-    let relations = relations(&keys, &index, structures, &membership.at(period_end));
+    let mut relations = relations(&keys, &index, structures, &membership.at(period_end));
+    relations.sort_by_key(|relation| relation.sum);
+    let families = keys
+        .chunk_by(|a, b| a.indicator == b.indicator)
+        .scan(0, |first, family| {
+            let cells = *first..*first + family.len();
+            *first = cells.end;
+            let from = relations.partition_point(|relation| relation.sum < cells.start);
+            let to = relations.partition_point(|relation| relation.sum < cells.end);
+            Some(Family { cells, relations: from..to })
+        })
+        .collect();
     let mut of_cell: Vec<Vec<usize>> = vec![Vec::new(); keys.len()];
     let mut sum_of = vec![None; keys.len()];
     for (number, relation) in relations.iter().enumerate() {
@@ -190,6 +202,7 @@ pub fn disclose(
     }
     let mut period = PeriodState {
         relations,
+        families,
         sum_of,
         of_cell,
         is_sum: keys.iter().map(|key| !matches!(key.area_kind.as_str(), "municipality" | "jobcentre")).collect(),
@@ -272,8 +285,15 @@ struct Term {
     positive: bool,
 }
 
+/// The cells and relations of one indicator; no relation joins two indicators.
+struct Family {
+    cells: Range<usize>,
+    relations: Range<usize>,
+}
+
 struct PeriodState {
     relations: Vec<Relation>,
+    families: Vec<Family>,
     /// The relation by which each sum over municipalities was made.
     sum_of: Vec<Option<usize>>,
     /// The relations each cell stands in.
@@ -303,17 +323,19 @@ impl PeriodState {
             }
         }
         let terms = self.terms();
-        let start = self.hidden.clone();
         let states = self.states();
         if self.checked.as_ref() != Some(&states) {
-            // Sparing sums usually hides least; where it runs away, hiding a sum early stops it.
-            let patterns = SUM_COSTS.map(|sum_cost| {
-                self.hidden.clone_from(&start);
-                self.protect(&terms, sum_cost);
-                (self.loss(), self.hidden.clone())
-            });
-            let best = patterns.into_iter().min_by_key(|(loss, _)| *loss);
-            self.hidden = best.map_or(start, |(_, hidden)| hidden);
+            for family in 0..self.families.len() {
+                let start = self.hidden.clone();
+                // Sparing sums usually hides least; where it runs away, hiding a sum early stops it.
+                let patterns = SUM_COSTS.map(|sum_cost| {
+                    self.hidden.clone_from(&start);
+                    self.protect(&terms, family, sum_cost);
+                    (self.loss(family), self.hidden.clone())
+                });
+                let best = patterns.into_iter().min_by_key(|(loss, _)| *loss);
+                self.hidden = best.map_or(start, |(_, hidden)| hidden);
+            }
             self.checked = Some(self.states());
         }
         for cell in (0..self.content.len()).filter(|cell| self.content[*cell].is_some()) {
@@ -329,10 +351,10 @@ impl PeriodState {
     }
 
     /// Hides cells until no combination of relations isolates a hidden one.
-    fn protect(&mut self, terms: &[Vec<Term>], sum_cost: usize) {
+    fn protect(&mut self, terms: &[Vec<Term>], family: usize, sum_cost: usize) {
         loop {
-            while self.hide_lone_unknowns(terms, sum_cost) {}
-            if !self.hide_near_determined(terms, sum_cost) {
+            while self.hide_lone_unknowns(terms, family, sum_cost) {}
+            if !self.hide_near_determined(terms, family, sum_cost) {
                 return;
             }
         }
@@ -346,9 +368,10 @@ impl PeriodState {
             .collect()
     }
 
-    /// How much readers miss of what is hidden.
-    fn loss(&self) -> usize {
-        let hidden = (0..self.content.len()).filter(|cell| self.hidden[*cell] && self.content[*cell].is_some());
+    /// How much readers miss of what is hidden of an indicator.
+    fn loss(&self, family: usize) -> usize {
+        let cells = self.families[family].cells.clone();
+        let hidden = cells.filter(|cell| self.hidden[*cell] && self.content[*cell].is_some());
         hidden.map(|cell| if self.is_sum[cell] { 10 } else { 1 }).sum()
     }
 
@@ -408,9 +431,9 @@ impl PeriodState {
     }
 
     /// Hides a second cell in each relation that has exactly one unknown.
-    fn hide_lone_unknowns(&mut self, terms: &[Vec<Term>], sum_cost: usize) -> bool {
+    fn hide_lone_unknowns(&mut self, terms: &[Vec<Term>], family: usize, sum_cost: usize) -> bool {
         let mut changed = false;
-        for relation in terms {
+        for relation in self.families[family].relations.clone().map(|relation| &terms[relation]) {
             if relation.iter().filter(|term| self.is_unknown(term.cell)).count() == 1 {
                 changed |= self.hide_cheapest(terms, sum_cost, relation.iter().map(|term| term.cell));
             }
@@ -438,10 +461,10 @@ impl PeriodState {
     }
 
     /// Hides one more cell near each unknown that a combination of relations isolates.
-    fn hide_near_determined(&mut self, terms: &[Vec<Term>], sum_cost: usize) -> bool {
+    fn hide_near_determined(&mut self, terms: &[Vec<Term>], family: usize, sum_cost: usize) -> bool {
         let unknown: Vec<bool> = (0..self.content.len()).map(|cell| self.is_unknown(cell)).collect();
         let rows: Vec<&Vec<Term>> =
-            terms.iter().filter(|terms| terms.iter().any(|term| unknown[term.cell])).collect();
+            terms[self.families[family].relations.clone()].iter().filter(|terms| terms.iter().any(|term| unknown[term.cell])).collect();
         let mut changed = false;
         for cell in determined(&rows, &unknown) {
             // The relations it stands in; if all their cells are hidden, those beside them, and so on.
@@ -464,12 +487,12 @@ impl PeriodState {
     }
 }
 
-/// Arithmetic modulo the Mersenne prime 2^61 − 1 stands in for rational numbers: the coefficients are ±1, and a
+/// Arithmetic modulo the Mersenne prime 2^31 − 1 stands in for rational numbers: the coefficients are ±1, and a
 /// false answer would need a determinant divisible by that prime.
-const PRIME: u64 = (1 << 61) - 1;
+const PRIME: u64 = (1 << 31) - 1;
 
 fn multiply(a: u64, b: u64) -> u64 {
-    ((u128::from(a) * u128::from(b)) % u128::from(PRIME)) as u64
+    (a * b) % PRIME
 }
 
 fn inverse(a: u64) -> u64 {
