@@ -6,16 +6,6 @@
 -- source: ours
 WITH disclosed AS (
     SELECT * FROM disclosed
-),
-steps AS (
-    SELECT
-        *,
-        lag(value_micro) OVER cell AS old_micro,
-        lag(known_at) OVER cell AS old_known_at
-    FROM disclosed
-    WINDOW cell AS (
-        PARTITION BY indicator, area_kind, area, benefit, period, breakdown, breakdown_value ORDER BY known_at
-    )
 )
 SELECT
     indicator,
@@ -25,11 +15,11 @@ SELECT
     period,
     breakdown,
     breakdown_value,
-    CAST(old_micro AS DOUBLE) / 1000000.0 AS old,
+    CAST(old_value_micro AS DOUBLE) / 1000000.0 AS old,
     CAST(value_micro AS DOUBLE) / 1000000.0 AS new,
     old_known_at,
     known_at AS new_known_at,
     epoch,
     CASE WHEN old_known_at IS NULL THEN 'first' ELSE 'official_release' END AS cause
-FROM steps
-WHERE old_micro IS DISTINCT FROM value_micro
+FROM disclosed
+WHERE old_value_micro IS DISTINCT FROM value_micro

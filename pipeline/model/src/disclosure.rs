@@ -156,6 +156,8 @@ pub struct Vintage {
     pub known_to: Option<i64>,
     /// What may be shown.
     pub content: Content,
+    /// What was shown before: its value, millionths, and since when; `None` if this is the first.
+    pub before: Option<(Option<i64>, i64)>,
 }
 
 const HIDDEN: Content =
@@ -227,14 +229,18 @@ pub fn disclose(
         for cell in 0..keys.len() {
             let Some(content) = period.content[cell] else { continue };
             let shown = if period.hidden[cell] { HIDDEN } else { content };
-            if let Some(before) = newest[cell] {
-                if vintages[before].content == shown {
+            let mut before = None;
+            if let Some(place) = newest[cell] {
+                let last: &mut Vintage = &mut vintages[place];
+                if last.content == shown {
                     continue;
                 }
-                vintages[before].known_to = Some(known_at);
+                last.known_to = Some(known_at);
+                before = Some((last.content.value_micro, last.known_at));
             }
             newest[cell] = Some(vintages.len());
-            vintages.push(Vintage { key: keys[cell].clone(), known_at, known_to: None, content: shown });
+            let key = keys[cell].clone();
+            vintages.push(Vintage { key, known_at, known_to: None, content: shown, before });
         }
     }
     vintages.sort_by(|a, b| (&a.key, a.known_at).cmp(&(&b.key, b.known_at)));

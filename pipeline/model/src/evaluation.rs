@@ -90,6 +90,8 @@ pub fn disclosed_schema(with_epoch: bool) -> SchemaRef {
         Field::new("numerator", DataType::Int64, true),
         Field::new("denominator", DataType::Int64, true),
         Field::new("status", DataType::Utf8, false),
+        Field::new("old_value_micro", DataType::Int64, true),
+        Field::new("old_known_at", instant(), true),
     ];
     if with_epoch {
         fields.push(Field::new("epoch", DataType::Int64, false));
@@ -455,6 +457,8 @@ fn vintages_batch(
         integer(|v| v.content.numerator),
         integer(|v| v.content.denominator),
         text(|v| v.content.status.code()),
+        integer(|v| v.before.and_then(|(value, _)| value)),
+        known(|v| v.before.map(|(_, known_at)| known_at)),
     ];
     RecordBatch::try_new(disclosed_schema(false), columns)
         .map_err(|error| ModelError::evaluation(DISCLOSED, error))
