@@ -70,12 +70,26 @@ sums AS (
         instants.benefit, instants.period, instants.period_end, instants.breakdown, instants.breakdown_value,
         instants.known_at
 )
+-- A sum with a withheld member cannot be made; a sum of what has arrived so far can, and says so.
 SELECT
-    sums.*,
+    sums.publisher,
+    sums.table_id,
+    sums.measure,
+    sums.area_kind,
+    sums.area,
+    sums.benefit,
+    sums.period,
+    sums.period_end,
+    sums.breakdown,
+    sums.breakdown_value,
+    sums.known_at,
+    CASE WHEN sums.members_hidden = 0 THEN sums.value_micro END AS value_micro,
+    sums.members_known,
+    sums.members_hidden,
     expected.members_expected,
     CASE
+        WHEN sums.members_hidden > 0 THEN 'hidden'
         WHEN sums.members_known = expected.members_expected THEN 'final'
-        WHEN sums.members_known = 0 AND sums.members_hidden > 0 THEN 'hidden'
         WHEN sums.members_known = 0 THEN 'missing'
         ELSE 'incomplete'
     END AS status

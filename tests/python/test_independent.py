@@ -65,7 +65,10 @@ class Values(unittest.TestCase):
                         continue
                     visible += 1
                     key = (row["area_kind"], row["area"], row["benefit"], row["period"])
-                    if wanted.get(key) is None:
+                    if row["status"] == "incomplete":
+                        # A sum of what has arrived, for a reader who is told so; nothing official to compare with.
+                        self.assertNotIn(row["area_kind"], ("municipality", "country"), key)
+                    elif wanted.get(key) is None:
                         unfounded.append((key, row["value"]))
                     elif row["value"] != wanted[key]:
                         wrong.append((key, row["value"], wanted[key]))

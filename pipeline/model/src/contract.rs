@@ -31,6 +31,18 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The name in sidecars.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "Utf8",
+            Self::Integer => "Int64",
+            Self::Float => "Float64",
+            Self::Date => "Date32",
+            Self::Instant => "Timestamp",
+            Self::Boolean => "Boolean",
+        }
+    }
+
     /// The Arrow type.
     pub fn data_type(self) -> DataType {
         match self {

@@ -202,11 +202,16 @@ pub fn disclose(
             of_cell[*cell].push(number);
         }
     }
+    let mut is_sum_of_many = vec![false; keys.len()];
+    for relation in relations.iter().filter(|relation| relation.over_municipalities) {
+        is_sum_of_many[relation.sum] = relation.parts.len() > 1;
+    }
     let mut period = PeriodState {
         relations,
         families,
         sum_of,
         of_cell,
+        is_sum_of_many,
         is_sum: keys.iter().map(|key| !matches!(key.area_kind.as_str(), "municipality" | "jobcentre")).collect(),
         is_country: keys.iter().map(|key| key.area_kind == "country").collect(),
         is_total: keys.iter().map(|key| is_total(key, structures)).collect(),
@@ -280,7 +285,7 @@ struct Relation {
     parts: Vec<usize>,
     /// The parts are areas, not benefits or values of a breakdown.
     over_areas: bool,
-    /// The sum was made here, from the municipalities that the source does not withhold.
+    /// The sum was made here, from municipalities.
     over_municipalities: bool,
 }
 
@@ -304,7 +309,9 @@ struct PeriodState {
     sum_of: Vec<Option<usize>>,
     /// The relations each cell stands in.
     of_cell: Vec<Vec<usize>>,
-    /// Sums of many municipalities.
+    /// Sums over municipalities, jobcentres of several ones among them.
+    is_sum_of_many: Vec<bool>,
+    /// Clusters, regions and the country.
     is_sum: Vec<bool>,
     /// The country.
     is_country: Vec<bool>,
@@ -391,56 +398,44 @@ impl PeriodState {
     }
 
     /// The terms of each relation as it holds now, with their signs; none if it does not hold.
-    ///
-    /// A sum over areas is made without the municipalities that the source withholds. Where such a partial sum
-    /// stands in another relation, those municipalities stand beside it as unknowns.
     fn terms(&self) -> Vec<Vec<Term>> {
         self.relations.iter().map(|relation| self.terms_of(relation).unwrap_or_default()).collect()
     }
 
     fn terms_of(&self, relation: &Relation) -> Option<Vec<Term>> {
         self.content[relation.sum]?;
-        if !relation.over_areas && relation.parts.iter().any(|part| self.content[*part].is_none()) {
+        // A sum over areas was made of what had arrived; a total of benefits is one only of all of them, and
+        // only if all were made of the same municipalities.
+        let arrived = |cell: &usize| self.content[*cell].is_some();
+        let parts: Vec<usize> = relation.parts.iter().copied().filter(arrived).collect();
+        if parts.is_empty() || (!relation.over_areas && parts.len() < relation.parts.len()) {
             return None;
         }
-        let is_partial_sum = relation.over_municipalities;
-        if is_partial_sum && self.withheld_by_source(relation.sum) {
+        let missing = |cell: usize| {
+            let sum = self.sum_of[cell].map(|sum| &self.relations[sum].parts);
+            sum.map(|members| members.iter().filter(|member| !arrived(member)).count())
+        };
+        if !relation.over_areas && parts.iter().any(|part| missing(*part) != missing(relation.sum)) {
             return None;
         }
-        let parts = relation.parts.iter().copied().filter(|part| {
-            self.content[*part].is_some() && !(is_partial_sum && self.withheld_by_source(*part))
-        });
-        let mut terms: Vec<Term> = parts.map(|cell| Term { cell, positive: true }).collect();
-        if terms.is_empty() {
-            return None;
-        }
-        terms.push(Term { cell: relation.sum, positive: false });
-        if !is_partial_sum {
-            let mut absent = None;
-            for term in terms.clone() {
-                let Some(sum) = self.sum_of[term.cell] else { continue };
-                let members = &self.relations[sum].parts;
-                let missing = members.iter().filter(|member| self.content[**member].is_none()).count();
-                // Sums over different municipalities are in no exact relation.
-                if *absent.get_or_insert(missing) != missing && !relation.over_areas {
-                    return None;
-                }
-                if !self.withheld_by_source(term.cell) {
-                    let withheld = members.iter().filter(|member| {
-                        self.content[**member].is_some() && self.withheld_by_source(**member)
-                    });
-                    terms.extend(withheld.map(|cell| Term { cell: *cell, positive: term.positive }));
-                }
-            }
-        }
-        Some(terms)
+        let parts = parts.into_iter().map(|cell| Term { cell, positive: true });
+        Some(parts.chain([Term { cell: relation.sum, positive: false }]).collect())
+    }
+
+    /// Whether nobody may work the cell out. A sum that the source made impossible by withholding a member need
+    /// not be protected; the member is.
+    fn is_protected(&self, cell: usize) -> bool {
+        self.hidden[cell] || (self.is_unknown(cell) && !self.is_sum_of_many[cell])
     }
 
     /// Hides a second cell in each relation that has exactly one unknown.
     fn hide_lone_unknowns(&mut self, terms: &[Vec<Term>], family: usize, sum_cost: usize) -> bool {
         let mut changed = false;
         for relation in self.families[family].relations.clone().map(|relation| &terms[relation]) {
-            if relation.iter().filter(|term| self.is_unknown(term.cell)).count() == 1 {
+            let mut unknown = relation.iter().filter(|term| self.is_unknown(term.cell));
+            if let (Some(lone), None) = (unknown.next(), unknown.next())
+                && self.is_protected(lone.cell)
+            {
                 changed |= self.hide_cheapest(terms, sum_cost, relation.iter().map(|term| term.cell));
             }
         }
@@ -472,7 +467,7 @@ impl PeriodState {
         let rows: Vec<&Vec<Term>> =
             terms[self.families[family].relations.clone()].iter().filter(|terms| terms.iter().any(|term| unknown[term.cell])).collect();
         let mut changed = false;
-        for cell in determined(&rows, &unknown) {
+        for cell in determined(&rows, &unknown).into_iter().filter(|cell| self.is_protected(*cell)).collect::<Vec<_>>() {
             // The relations it stands in; if all their cells are hidden, those beside them, and so on.
             let mut near = BTreeSet::from([cell]);
             loop {

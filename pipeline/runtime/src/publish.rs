@@ -100,8 +100,7 @@ fn sidecar(table: &Table, epoch: u64) -> serde_json::Value {
         .map(|column| {
             json!({
                 "name": column.name,
-                "type": format!("{:?}", column.kind).to_lowercase(),
-                "nullable": column.nullable,
+                "type": column.kind.name(),
                 "unit": unit(column),
                 "description": column.description,
             })
