@@ -138,10 +138,16 @@ async fn every_golden_holds_straight_reordered_and_restarted() {
         reversed.extend(golden.events.iter().step_by(2).cloned());
         let third = reversed.len().div_ceil(3);
         let parts: Vec<Vec<_>> = reversed.chunks(third).map(<[_]>::to_vec).collect();
-        for (restart, how) in [(false, "reversed with duplicates in three parts"), (true, "the same with restarts")] {
+        for (restart, how) in
+            [(false, "reversed with duplicates in three parts"), (true, "the same with restarts")]
+        {
             let tables = evaluate(&model, &parts, restart).await;
             for (table, batch) in &straight {
-                assert_eq!(without_epoch(batch), without_epoch(&tables[table]), "{name}, table {table}: {how}");
+                assert_eq!(
+                    without_epoch(batch),
+                    without_epoch(&tables[table]),
+                    "{name}, table {table}: {how}"
+                );
             }
         }
     }

@@ -79,7 +79,8 @@ fn dead_letters(kafka: &KafkaConfig) -> Vec<DeadLetter> {
 
 async fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> reqwest::Response {
     let client = reqwest::Client::new();
-    let request = headers.iter().fold(client.get(format!("http://{address}{path}")), |r, (k, v)| r.header(*k, *v));
+    let request =
+        headers.iter().fold(client.get(format!("http://{address}{path}")), |r, (k, v)| r.header(*k, *v));
     request.send().await.expect("an answer")
 }
 
@@ -109,7 +110,11 @@ async fn garbage_goes_to_the_dead_letter_with_its_bytes_and_the_epoch_goes_on() 
         let letters = dead_letters(&kafka);
         let got: Vec<(Vec<u8>, Reason)> =
             letters.iter().map(|l| (l.original_bytes().expect("bytes"), l.reason)).collect();
-        assert!(got == garbage, "reasons: {:?}", letters.iter().map(|l| (l.reason, &l.message)).collect::<Vec<_>>());
+        assert!(
+            got == garbage,
+            "reasons: {:?}",
+            letters.iter().map(|l| (l.reason, &l.message)).collect::<Vec<_>>()
+        );
         drop(worker);
         broker.shutdown().await.expect("shutdown");
     };
@@ -150,8 +155,12 @@ async fn an_event_produced_by_hand_shows_in_table_gauge_and_over_http() {
         let whole = get(address, "/tables/indicators.parquet", &[]).await;
         let etag = whole.headers()["etag"].to_str().expect("etag").to_owned();
         let bytes = whole.bytes().await.expect("bytes");
-        assert_eq!(bytes, std::fs::read(folder.path().join("tables/latest/indicators.parquet")).expect("file"));
-        let part = get(address, "/tables/indicators.parquet", &[("range", "bytes=0-3"), ("if-range", &etag)]).await;
+        assert_eq!(
+            bytes,
+            std::fs::read(folder.path().join("tables/latest/indicators.parquet")).expect("file")
+        );
+        let part =
+            get(address, "/tables/indicators.parquet", &[("range", "bytes=0-3"), ("if-range", &etag)]).await;
         assert_eq!(part.status(), 206);
         assert_eq!(part.bytes().await.expect("bytes").as_ref(), b"PAR1");
         let same = get(address, "/tables/indicators.parquet", &[("if-none-match", &etag)]).await;
@@ -161,9 +170,11 @@ async fn an_event_produced_by_hand_shows_in_table_gauge_and_over_http() {
         worker.catch_up().await.expect("catch up").expect("an epoch");
         let text = get(address, "/metrics", &[]).await.text().await.expect("text");
         assert!(text.contains(&format!("{} 4900", series("0851"))), "{text}");
-        let torn = get(address, "/tables/indicators.parquet", &[("range", "bytes=0-3"), ("if-range", &etag)]).await;
+        let torn =
+            get(address, "/tables/indicators.parquet", &[("range", "bytes=0-3"), ("if-range", &etag)]).await;
         assert_eq!(torn.status(), 200, "a range of another epoch's file would tear the answer");
-        let head = reqwest::Client::new().head(format!("http://{address}/tables/targets.parquet")).send().await;
+        let head =
+            reqwest::Client::new().head(format!("http://{address}/tables/targets.parquet")).send().await;
         let head = head.expect("an answer");
         assert_eq!(head.status(), 200);
         assert!(head.headers().contains_key("etag") && head.headers().contains_key("content-length"));

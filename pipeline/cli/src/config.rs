@@ -105,7 +105,8 @@ impl Connector {
             (None, Some(token)) => Some(SecretString::from(token)),
             (None, None) => names.file.map(PathBuf::from).as_ref().map(from_file).transpose()?,
         };
-        sources::build(name, profile.as_deref(), self.base_url.as_deref(), token).map_err(|error| error.to_string())
+        sources::build(name, profile.as_deref(), self.base_url.as_deref(), token)
+            .map_err(|error| error.to_string())
     }
 }
 

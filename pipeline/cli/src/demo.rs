@@ -55,7 +55,9 @@ pub async fn demo(options: Demo) -> anyhow::Result<()> {
     let mut plant = Plant::start(&folder, None, listen, clock.clone()).await?;
     if !options.json {
         line("Rettidig demo: real figures of Jobindsats.dk / STAR and Danmarks Statistik, replayed.")?;
-        line("Embedded broker: for a demonstration, tests and one small machine; production is Apache Kafka.")?;
+        line(
+            "Embedded broker: for a demonstration, tests and one small machine; production is Apache Kafka.",
+        )?;
     }
     for (number, (at, label)) in steps.iter().enumerate() {
         if plant.worker.engine().manifest().is_some_and(|manifest| manifest.committed_at >= *at) {
@@ -132,7 +134,9 @@ fn tell(
         let figures: BTreeMap<&str, _> = report
             .figures
             .iter()
-            .map(|(source, counts)| (source.as_str(), json!({ "new": counts.first, "changed": counts.revised })))
+            .map(|(source, counts)| {
+                (source.as_str(), json!({ "new": counts.first, "changed": counts.revised }))
+            })
             .collect();
         let drifting: Vec<&str> = drifting.iter().map(|drift| drift.name.as_str()).collect();
         let object = json!({
@@ -142,7 +146,11 @@ fn tell(
         });
         return Ok(line(&object.to_string())?);
     }
-    line(&format!("\nepoch {}  {}  {label}  ({seconds:.1} s)", report.epoch, at.format("%Y-%m-%d %H:%M UTC")))?;
+    line(&format!(
+        "\nepoch {}  {}  {label}  ({seconds:.1} s)",
+        report.epoch,
+        at.format("%Y-%m-%d %H:%M UTC")
+    ))?;
     line(&format!(
         "  arrived   {} events new to the log, {} there already, {} put aside",
         report.events, report.duplicates, report.dead_letters
@@ -240,7 +248,8 @@ fn area_name(model: &Model, code: &str) -> String {
 /// Newest value of the country.
 fn country<'a>(snapshot: &'a Snapshot, indicator: &str, benefit: &str) -> Option<(&'a str, f64, &'a str)> {
     let indicators = snapshot.tables.get("indicators")?;
-    let wanted = [("indicator", indicator), ("area_kind", "country"), ("benefit", benefit), ("breakdown", "total")];
+    let wanted =
+        [("indicator", indicator), ("area_kind", "country"), ("benefit", benefit), ("breakdown", "total")];
     let newest = (0..indicators.num_rows())
         .filter(|row| wanted.iter().all(|(name, value)| text(indicators, name, *row) == *value))
         .max_by_key(|row| text(indicators, "period", *row))?;
@@ -252,7 +261,8 @@ fn country<'a>(snapshot: &'a Snapshot, indicator: &str, benefit: &str) -> Option
 fn settlement(snapshot: &Snapshot) -> Option<(f64, f64, f64, i64)> {
     let settlement = snapshot.tables.get("settlement")?;
     let row = (0..settlement.num_rows()).find(|row| {
-        text(settlement, "indicator", *row) == "full_time_unemployed" && text(settlement, "benefit", *row) == "total"
+        text(settlement, "indicator", *row) == "full_time_unemployed"
+            && text(settlement, "benefit", *row) == "total"
     })?;
     let observations = settlement.column_by_name("observations")?;
     let observations = observations.as_primitive_opt::<arrow::datatypes::Int64Type>()?.value(row);

@@ -54,7 +54,8 @@ impl Plant {
             }
         };
         kafka::create_topics(&kafka).await?;
-        let engine = Engine::open(store, Arc::clone(&model), Arc::clone(&clock), Arc::clone(&metrics)).await?;
+        let engine =
+            Engine::open(store, Arc::clone(&model), Arc::clone(&clock), Arc::clone(&metrics)).await?;
         let ready = Arc::new(AtomicBool::new(false));
         let shown = Shown {
             snapshots: engine.snapshots(),

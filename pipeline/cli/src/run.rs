@@ -43,10 +43,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         signalled().await;
         stop.cancel();
     });
-    let mut watch = |result: Result<&rettidig_runtime::EpochReport, &rettidig_runtime::RuntimeError>| match result {
-        Ok(report) => tracing::info!(epoch = report.epoch, events = report.events, "committed"),
-        Err(error) => tracing::warn!(%error, "trying again"),
-    };
+    let mut watch =
+        |result: Result<&rettidig_runtime::EpochReport, &rettidig_runtime::RuntimeError>| match result {
+            Ok(report) => tracing::info!(epoch = report.epoch, events = report.events, "committed"),
+            Err(error) => tracing::warn!(%error, "trying again"),
+        };
     let ended = plant.worker.run(&shutdown, &mut watch).await;
     shutdown.cancel();
     while let Some(ended) = connectors.join_next().await {
@@ -84,7 +85,8 @@ async fn connect(
         }
     };
     let limits = RunLimits::default();
-    driver::run(source.as_mut(), cursors, clock, &mut sink, limits, &tokio_pause(), shutdown, &mut watch).await?;
+    driver::run(source.as_mut(), cursors, clock, &mut sink, limits, &tokio_pause(), shutdown, &mut watch)
+        .await?;
     Ok(())
 }
 

@@ -38,7 +38,8 @@ pub fn check(file: Option<&Path>) -> ExitCode {
     let mut errors = Config::load(file).err().unwrap_or_default();
     match Model::embedded() {
         Ok(model) if errors.is_empty() => {
-            let text = format!("ok: {} SQL models, {} reference tables", model.models.len(), model.reference.len());
+            let text =
+                format!("ok: {} SQL models, {} reference tables", model.models.len(), model.reference.len());
             if let Err(error) = line(&text) {
                 errors.push(error.to_string());
             }
@@ -91,7 +92,10 @@ pub async fn recompute(data: &Data) -> anyhow::Result<ExitCode> {
         });
         line(&object.to_string())?;
     } else {
-        line(&format!("epoch={} cells={} mismatches={}", comparison.epoch, comparison.cells, comparison.mismatches))?;
+        line(&format!(
+            "epoch={} cells={} mismatches={}",
+            comparison.epoch, comparison.cells, comparison.mismatches
+        ))?;
         for (table, mismatches) in comparison.by_table.iter().filter(|(_, mismatches)| **mismatches > 0) {
             line(&format!("  {table}: {mismatches}"))?;
         }
@@ -116,7 +120,10 @@ pub async fn explain(question: &Explain) -> anyhow::Result<()> {
     line(&format!("defined by {}, fed by {}", answer.definition, answer.source))?;
     for known in &answer.values {
         let value = known.value.map_or_else(|| "-".to_owned(), |value| value.to_string());
-        line(&format!("published  {value} ({}) known since {} (epoch {})", known.status, known.known_at, known.epoch))?;
+        line(&format!(
+            "published  {value} ({}) known since {} (epoch {})",
+            known.status, known.known_at, known.epoch
+        ))?;
     }
     for event in &answer.events {
         line(&format!(

@@ -4,6 +4,8 @@
 //! undisturbed run. Method: real processes. The seed of the kill instants is printed and may be given in
 //! RETTIDIG_KILL_SEED; RETTIDIG_KILLS sets how many.
 
+#![allow(clippy::print_stderr, reason = "the seed is printed")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -75,9 +77,12 @@ fn the_demo_computes_what_is_true_of_the_release() {
          AND benefit = 'total' AND period = '2026-06' AND cause <> 'first'",
     );
     assert_eq!(june, serde_json::json!([{ "old": 88_080.0, "new": 89_907.0 }]));
-    let oldest = query("SELECT min(period) AS period FROM indicators WHERE indicator = 'full_time_unemployed'");
+    let oldest =
+        query("SELECT min(period) AS period FROM indicators WHERE indicator = 'full_time_unemployed'");
     assert_eq!(oldest[0]["period"], "2021-07", "the month that left the window stays known");
-    let drifting = query("SELECT count(*) AS n FROM targets WHERE state = 'drifting' AND status NOT IN ('final', 'provisional')");
+    let drifting = query(
+        "SELECT count(*) AS n FROM targets WHERE state = 'drifting' AND status NOT IN ('final', 'provisional')",
+    );
     assert_eq!(drifting[0]["n"], 0, "nothing drifts on what is hidden, missing or incomplete");
 }
 
@@ -87,7 +92,10 @@ fn tables_as_known_before_the_release_are_those_of_before() {
     let sql = "SELECT value, status FROM indicators WHERE indicator = 'full_time_unemployed' AND area_kind = 'country' \
                AND benefit = 'total' ORDER BY period DESC LIMIT 1";
     let known = |arguments: &[&str]| stdout(&run(&[&["query", "--json", sql], arguments].concat(), folder));
-    assert_eq!(known(&["--as-known", "2026-08-19T06:00:00Z"]).trim(), r#"[{"value":88080.0,"status":"provisional"}]"#);
+    assert_eq!(
+        known(&["--as-known", "2026-08-19T06:00:00Z"]).trim(),
+        r#"[{"value":88080.0,"status":"provisional"}]"#
+    );
     assert_eq!(known(&[]).trim(), r#"[{"value":91583.0,"status":"provisional"}]"#);
 }
 
@@ -96,7 +104,13 @@ fn a_full_recomputation_agrees_cell_by_cell() {
     let (folder, _, _) = undisturbed();
     let text = stdout(&run(&["recompute"], folder));
     assert!(text.starts_with("epoch=4 cells=") && text.trim().ends_with("mismatches=0"), "{text}");
-    let cells: u64 = text.split("cells=").nth(1).and_then(|t| t.split(' ').next()).expect("cells").parse().expect("number");
+    let cells: u64 = text
+        .split("cells=")
+        .nth(1)
+        .and_then(|t| t.split(' ').next())
+        .expect("cells")
+        .parse()
+        .expect("number");
     assert!(cells > 1_000_000, "{text}");
 }
 
@@ -111,7 +125,8 @@ fn explain_names_the_events_and_files() {
     // Two municipalities, read at three polls.
     assert_eq!(events.len(), 6, "{answer:#}");
     assert!(events.iter().all(|event| folder.join(event["file"].as_str().expect("file")).exists()));
-    let unknown = run(&["explain", "--indicator", "nonsense", "--area", "0101", "--period", "2026-06"], folder);
+    let unknown =
+        run(&["explain", "--indicator", "nonsense", "--area", "0101", "--period", "2026-06"], folder);
     assert_eq!(unknown.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("choose one of"));
 }
@@ -120,7 +135,8 @@ fn explain_names_the_events_and_files() {
 fn killed_anywhere_and_restarted_the_tables_are_the_same_bytes() {
     let (folder, _, whole) = undisturbed();
     let expected = latest(folder);
-    let seed: u64 = std::env::var("RETTIDIG_KILL_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_260_819);
+    let seed: u64 =
+        std::env::var("RETTIDIG_KILL_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_260_819);
     let kills: u32 = std::env::var("RETTIDIG_KILLS").ok().and_then(|s| s.parse().ok()).unwrap_or(4);
     eprintln!("RETTIDIG_KILL_SEED={seed} RETTIDIG_KILLS={kills}");
     let mut random = fastrand::Rng::with_seed(seed);

@@ -212,7 +212,10 @@ pub fn disclose(
         sum_of,
         of_cell,
         is_sum_of_many,
-        is_sum: keys.iter().map(|key| !matches!(key.area_kind.as_str(), "municipality" | "jobcentre")).collect(),
+        is_sum: keys
+            .iter()
+            .map(|key| !matches!(key.area_kind.as_str(), "municipality" | "jobcentre"))
+            .collect(),
         is_country: keys.iter().map(|key| key.area_kind == "country").collect(),
         is_total: keys.iter().map(|key| is_total(key, structures)).collect(),
         links: links(&keys, &index, structures),
@@ -444,7 +447,12 @@ impl PeriodState {
 
     /// Hides the visible cell that readers miss least: one that leaves few relations with a lone unknown, rather
     /// a part than a total, rather a municipality than a sum of many, rather a small one.
-    fn hide_cheapest(&mut self, terms: &[Vec<Term>], sum_cost: usize, cells: impl Iterator<Item = usize>) -> bool {
+    fn hide_cheapest(
+        &mut self,
+        terms: &[Vec<Term>],
+        sum_cost: usize,
+        cells: impl Iterator<Item = usize>,
+    ) -> bool {
         let visible = cells.filter(|cell| !self.is_unknown(*cell));
         let cheapest = visible.min_by_key(|cell| {
             let lone = self.of_cell[*cell].iter().filter(|relation| {
@@ -452,7 +460,8 @@ impl PeriodState {
                 terms.len() > 1 && !terms.iter().any(|term| self.is_unknown(term.cell))
             });
             let value = self.content[*cell].and_then(|content| content.value_micro);
-            let cost = usize::from(self.is_sum[*cell]) * sum_cost + usize::from(self.is_country[*cell]) * COUNTRY_COST;
+            let cost = usize::from(self.is_sum[*cell]) * sum_cost
+                + usize::from(self.is_country[*cell]) * COUNTRY_COST;
             (cost + lone.count(), cost, self.is_total[*cell], value, *cell)
         });
         if let Some(cell) = cheapest {
@@ -464,10 +473,16 @@ impl PeriodState {
     /// Hides one more cell near each unknown that a combination of relations isolates.
     fn hide_near_determined(&mut self, terms: &[Vec<Term>], family: usize, sum_cost: usize) -> bool {
         let unknown: Vec<bool> = (0..self.content.len()).map(|cell| self.is_unknown(cell)).collect();
-        let rows: Vec<&Vec<Term>> =
-            terms[self.families[family].relations.clone()].iter().filter(|terms| terms.iter().any(|term| unknown[term.cell])).collect();
+        let rows: Vec<&Vec<Term>> = terms[self.families[family].relations.clone()]
+            .iter()
+            .filter(|terms| terms.iter().any(|term| unknown[term.cell]))
+            .collect();
         let mut changed = false;
-        for cell in determined(&rows, &unknown).into_iter().filter(|cell| self.is_protected(*cell)).collect::<Vec<_>>() {
+        for cell in determined(&rows, &unknown)
+            .into_iter()
+            .filter(|cell| self.is_protected(*cell))
+            .collect::<Vec<_>>()
+        {
             // The relations it stands in; if all their cells are hidden, those beside them, and so on.
             let mut near = BTreeSet::from([cell]);
             loop {

@@ -22,7 +22,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use rettidig_event::{delivery, official};
 
 use crate::catalogue::{
-    DISCLOSED, EVALUATION, EVENT_DELIVERIES, EVENT_OFFICIAL, INDICATOR_CATALOGUE, Layer, Model, REFERENCE, SqlModel,
+    DISCLOSED, EVALUATION, EVENT_DELIVERIES, EVENT_OFFICIAL, INDICATOR_CATALOGUE, Layer, Model, REFERENCE,
+    SqlModel,
 };
 use crate::contract::{TABLES, Table};
 use crate::disclosure::{

@@ -69,9 +69,17 @@ fn content(persons: i64, is_rate: bool) -> Content {
 }
 
 /// All areas that a municipality counts in.
-fn areas_of(municipality: &(&'static str, &'static str, &'static str, &'static str)) -> [(&'static str, &'static str); 5] {
+fn areas_of(
+    municipality: &(&'static str, &'static str, &'static str, &'static str),
+) -> [(&'static str, &'static str); 5] {
     let (code, jobcentre, cluster, region) = *municipality;
-    [("municipality", code), ("jobcentre", jobcentre), ("cluster", cluster), ("region", region), ("country", "0000")]
+    [
+        ("municipality", code),
+        ("jobcentre", jobcentre),
+        ("cluster", cluster),
+        ("region", region),
+        ("country", "0000"),
+    ]
 }
 
 /// Counts of each municipality by benefit → every cell of the country.
@@ -95,10 +103,12 @@ fn relations() -> Vec<(CellKey, Vec<CellKey>)> {
         for (kind, area) in areas_of(municipality) {
             for benefit in ["cash", "unemployment", "total"] {
                 if kind != "municipality" {
-                    relations
-                        .entry(key("persons", kind, area, benefit))
-                        .or_default()
-                        .insert(key("persons", "municipality", municipality.0, benefit));
+                    relations.entry(key("persons", kind, area, benefit)).or_default().insert(key(
+                        "persons",
+                        "municipality",
+                        municipality.0,
+                        benefit,
+                    ));
                 }
             }
         }
@@ -107,7 +117,10 @@ fn relations() -> Vec<(CellKey, Vec<CellKey>)> {
         relations.into_iter().map(|(sum, parts)| (sum, parts.into_iter().collect())).collect();
     let areas: BTreeSet<(&str, &str)> = AREAS.iter().flat_map(areas_of).collect();
     for (kind, area) in areas {
-        all.push((key("persons", kind, area, "total"), BENEFITS.map(|b| key("persons", kind, area, b)).to_vec()));
+        all.push((
+            key("persons", kind, area, "total"),
+            BENEFITS.map(|b| key("persons", kind, area, b)).to_vec(),
+        ));
     }
     all
 }
@@ -153,10 +166,10 @@ fn derivable(hidden: &BTreeSet<CellKey>) -> Vec<CellKey> {
         for row in 0..rows.len() {
             let factor = rows[row][column];
             if row != rank && factor.0 != 0 {
-                for other in 0..columns.len() {
-                    let (a, b) = (rows[row][other], rows[rank][other]);
+                let pivot_row = rows[rank].clone();
+                for (a, b) in rows[row].iter_mut().zip(pivot_row) {
                     let product = Ratio::new(factor.0 * b.0, factor.1 * b.1);
-                    rows[row][other] = Ratio::new(a.0 * product.1 - product.0 * a.1, a.1 * product.1);
+                    *a = Ratio::new(a.0 * product.1 - product.0 * a.1, a.1 * product.1);
                 }
             }
         }

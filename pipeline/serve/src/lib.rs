@@ -178,7 +178,8 @@ async fn table(State(shown): State<Shown>, Path(file): Path<String>, mut request
     }
     let entry = file.strip_suffix(".parquet").and_then(|name| snapshot.manifest.tables.get(name));
     let Some(entry) = entry else {
-        let names: Vec<String> = snapshot.manifest.tables.keys().map(|name| format!("{name}.parquet")).collect();
+        let names: Vec<String> =
+            snapshot.manifest.tables.keys().map(|name| format!("{name}.parquet")).collect();
         let message = format!("no table {file}: choose one of {}\n", names.join(", "));
         return (StatusCode::NOT_FOUND, message).into_response();
     };

@@ -1,0 +1,83 @@
+//! Freshness: from producing one official event to the committed tables and gauges, onto the history of a folder
+//! in which `rettidig demo --once --data DIR` has finished.
+//!
+//! `cargo bench -p rettidig-tests --bench freshness -- DIR [EVENTS]`. The folder is used up. One event is produced,
+//! its epoch awaited, then the next: no queueing. Prints percentiles in milliseconds.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the figures are the output")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use rettidig_broker::{Broker, BrokerConfig};
+use rettidig_event::{Clock, ManualClock, Sink, SystemClock, Topic};
+use rettidig_model::Model;
+use rettidig_runtime::kafka::{KafkaConfig, KafkaSink};
+use rettidig_runtime::metrics::Metrics;
+use rettidig_runtime::{Engine, Store, Worker};
+use tokio_util::sync::CancellationToken;
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let Some(folder) = arguments.first().map(PathBuf::from) else {
+        eprintln!("give a folder in which `rettidig demo --once --data DIR` has finished");
+        return Ok(());
+    };
+    let events: usize = arguments.get(1).map_or(Ok(1_000), |count| count.parse())?;
+    tokio::runtime::Runtime::new()?.block_on(measure(folder, events))
+}
+
+async fn measure(folder: PathBuf, events: usize) -> anyhow::Result<()> {
+    let now = || SystemClock.now().timestamp_millis();
+    let broker = Broker::start(BrokerConfig::new(folder.join("broker"), now))?;
+    let kafka = KafkaConfig { brokers: broker.address().to_string(), ..KafkaConfig::default() };
+    let begin: DateTime<Utc> = "2026-08-21T08:00:00Z".parse()?;
+    let metrics = Arc::new(Metrics::new()?);
+    let opened = Instant::now();
+    let clock = Arc::new(ManualClock::new(begin));
+    let engine =
+        Engine::open(Store::local(&folder)?, Arc::new(Model::embedded()?), clock, Arc::clone(&metrics))
+            .await?;
+    let mut snapshots = engine.snapshots();
+    let mut worker = Worker::connect(engine, &kafka).await?;
+    println!("opened {} in {:.2} s", folder.display(), opened.elapsed().as_secs_f64());
+    let shutdown = CancellationToken::new();
+    let stop = shutdown.clone();
+    let running = tokio::spawn(async move { worker.run(&stop, &mut |_| {}).await });
+    let mut sink = KafkaSink::connect(&kafka)?;
+    let mut times: Vec<Duration> = Vec::with_capacity(events);
+    for event in 0..events {
+        let at =
+            (begin + chrono::Duration::seconds(event as i64 + 1)).to_rfc3339_opts(SecondsFormat::Secs, true);
+        let value = 5_000 + event;
+        let payload = format!(
+            r#"{{"publisher":"jobindsats","table":"y25i01","measure":"full_time_unemployed","area":851,"period":"2026M07","breakdown":{{}},"value":"{value}","status":"final","published_at":"{at}","retrieved_at":"{at}"}}"#
+        );
+        snapshots.mark_unchanged();
+        let produced = Instant::now();
+        sink.send(Topic::Official, "y25i01", payload.into_bytes()).await?;
+        sink.flush().await?;
+        snapshots.changed().await?;
+        let snapshot = snapshots.borrow_and_update().clone().expect("an epoch");
+        // The gauges are made from the same snapshot; include the time to make them.
+        let text = metrics.exposition(Some(&snapshot), begin)?;
+        times.push(produced.elapsed());
+        let series = "rettidig_indicator_value{area=\"0851\",area_kind=\"municipality\",benefit=\"total\",indicator=\"full_time_unemployed\"}";
+        anyhow::ensure!(text.contains(&format!("{series} {value}")), "the gauge shows event {event}");
+    }
+    shutdown.cancel();
+    running.await??;
+    times.sort_unstable();
+    let percentile = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64() * 1e3;
+    println!(
+        "{events} events: p50 {:.0} ms, p90 {:.0} ms, p99 {:.0} ms, max {:.0} ms",
+        percentile(50),
+        percentile(90),
+        percentile(99),
+        percentile(100)
+    );
+    broker.shutdown().await?;
+    Ok(())
+}
