@@ -16,6 +16,10 @@ use std::process::ExitCode;
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 
+// Arrow and DataFusion allocate many small buffers from many threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Employment figures on time: official and municipal data into tables and gauges that are exact, versioned and
 /// honest about what is missing.
 #[derive(Debug, Parser)]

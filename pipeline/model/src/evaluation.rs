@@ -6,14 +6,15 @@
 //! group by group, all at once, or again from the log gives the same rows. [`Model::evaluate_tables`] then
 //! makes the published tables from the disclosed vintages of all groups.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int64Array, Int64Builder, RecordBatch, StringArray,
     StringBuilder, TimestampMicrosecondArray, UInt32Array,
 };
-use arrow::compute::take_record_batch;
+use arrow::compute::{filter_record_batch, take_record_batch};
 use arrow::datatypes::{
     DataType, Date32Type, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
 };
@@ -51,6 +52,10 @@ pub struct Groups {
     pub vintages: BTreeMap<GroupKey, RecordBatch>,
     /// Results of the public models, by model and group.
     pub public: BTreeMap<String, BTreeMap<GroupKey, RecordBatch>>,
+    /// Groups whose figures are the ones known before; they have no entry in `vintages` and `figures`.
+    pub unchanged: BTreeSet<GroupKey>,
+    /// Digest of the figures of each group.
+    pub digests: BTreeMap<GroupKey, u128>,
     /// Figures and revisions by group and source (`<publisher>-<table>`).
     pub figures: BTreeMap<GroupKey, BTreeMap<String, FigureCounts>>,
 }
@@ -101,12 +106,17 @@ pub fn disclosed_schema(with_epoch: bool) -> SchemaRef {
 }
 
 impl Model {
-    /// Evaluates the groups that `official` holds all events of.
+    /// Evaluates the groups that `official` holds all events of. A group whose figures have the digest in `known`
+    /// is not evaluated further: what is made of the same figures is the same.
     ///
     /// # Errors
     /// [`ModelError::Evaluation`] if SQL fails; [`ModelError::Contract`] if a result has not the columns that
     /// its layer promises.
-    pub async fn evaluate_groups(&self, official: RecordBatch) -> Result<Groups, ModelError> {
+    pub async fn evaluate_groups(
+        &self,
+        official: RecordBatch,
+        known: &BTreeMap<GroupKey, u128>,
+    ) -> Result<Groups, ModelError> {
         let session = Session::default();
         session.register(EVENT_OFFICIAL, official)?;
         session.register(EVENT_DELIVERIES, RecordBatch::new_empty(delivery::schema()))?;
@@ -116,8 +126,13 @@ impl Model {
         let mut groups = Groups::default();
         let mut changes: BTreeMap<(GroupKey, i32), Vec<Change>> = BTreeMap::new();
         for model in self.models.iter().filter(|model| model.header.layer < Layer::Table) {
-            let batch = session.query(&model.name, &model.sql).await?;
+            let mut batch = session.query(&model.name, &model.sql).await?;
             if model.name == "official_figures" {
+                groups.digests = digests(model, &batch)?;
+                let same = |(group, digest): &(&GroupKey, &u128)| known.get(*group) == Some(*digest);
+                groups.unchanged =
+                    groups.digests.iter().filter(same).map(|(group, _)| group.clone()).collect();
+                batch = without(model, &batch, &groups.unchanged)?;
                 count_figures(model, &batch, &mut groups.figures)?;
             }
             if model.header.layer == Layer::Published {
@@ -403,6 +418,48 @@ fn read_changes(
         changes.entry((group, period_end.value(row))).or_default().push(change);
     }
     Ok(())
+}
+
+/// An order-free digest of each group's rows.
+fn digests(model: &SqlModel, batch: &RecordBatch) -> Result<BTreeMap<GroupKey, u128>, ModelError> {
+    let fail = |error: arrow::error::ArrowError| ModelError::evaluation(&model.name, error);
+    let fields = batch.columns().iter().map(|column| SortField::new(column.data_type().clone())).collect();
+    let rows = RowConverter::new(fields).and_then(|converter| converter.convert_columns(batch.columns()));
+    let rows = rows.map_err(fail)?;
+    let columns = Columns { model: &model.name, batch };
+    let (publisher, period) = (columns.text("publisher")?, columns.text("period")?);
+    let mut digests: HashMap<(&str, &str), u128> = HashMap::new();
+    for row in 0..batch.num_rows() {
+        let half = |salt: u8| {
+            let mut hasher = DefaultHasher::new();
+            (salt, rows.row(row).data()).hash(&mut hasher);
+            u128::from(hasher.finish())
+        };
+        let digest = digests.entry((publisher.value(row), period.value(row))).or_default();
+        *digest = digest.wrapping_add((half(0) << 64) | half(1));
+    }
+    let owned = digests
+        .into_iter()
+        .map(|((publisher, period), digest)| ((publisher.to_owned(), period.to_owned()), digest));
+    Ok(owned.collect())
+}
+
+/// The rows of all groups but these.
+fn without(
+    model: &SqlModel,
+    batch: &RecordBatch,
+    groups: &BTreeSet<GroupKey>,
+) -> Result<RecordBatch, ModelError> {
+    if groups.is_empty() {
+        return Ok(batch.clone());
+    }
+    let columns = Columns { model: &model.name, batch };
+    let (publisher, period) = (columns.text("publisher")?, columns.text("period")?);
+    let groups: HashSet<(&str, &str)> = groups.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    let keep: BooleanArray = (0..batch.num_rows())
+        .map(|row| Some(!groups.contains(&(publisher.value(row), period.value(row)))))
+        .collect();
+    filter_record_batch(batch, &keep).map_err(|error| ModelError::evaluation(&model.name, error))
 }
 
 /// Cuts a result by publisher and period.

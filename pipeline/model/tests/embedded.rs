@@ -12,7 +12,7 @@ use rettidig_model::{Model, TableInputs};
 async fn no_events_give_empty_tables_of_the_promised_form() {
     let model = Model::embedded().expect("the embedded model loads");
     let groups = model
-        .evaluate_groups(RecordBatch::new_empty(official::schema()))
+        .evaluate_groups(RecordBatch::new_empty(official::schema()), &BTreeMap::new())
         .await
         .expect("no events can be evaluated");
     assert_eq!(groups.vintages, BTreeMap::new());

@@ -64,6 +64,7 @@ struct Group {
     vintages: Option<RecordBatch>,
     public: BTreeMap<String, RecordBatch>,
     figures: BTreeMap<String, FigureCounts>,
+    digest: u128,
 }
 
 /// What has been accepted since the last commit.
@@ -155,7 +156,7 @@ impl Engine {
             }
         }
         let keys: BTreeSet<GroupKey> = self.groups.keys().cloned().collect();
-        let evaluated = self.model.evaluate_groups(self.events_of(&keys)?).await?;
+        let evaluated = self.model.evaluate_groups(self.events_of(&keys)?, &BTreeMap::new()).await?;
         let disclosed = self.store.get_parquet(&manifest.disclosed, disclosed_schema(true)).await?;
         let epochs = Epochs::of(&disclosed)?;
         self.groups = self.stamped(&keys, evaluated, &epochs, manifest.epoch)?;
@@ -263,7 +264,9 @@ impl Engine {
                 || manifest.reference_sha256 != self.model.reference_sha256
         });
         let keys = if redefined { self.groups.keys().cloned().collect() } else { self.batch.touched.clone() };
-        let evaluated = self.model.evaluate_groups(self.events_of(&keys)?).await?;
+        // What is made of the same figures by the same definitions is the same.
+        let known = if redefined { BTreeMap::new() } else { self.digests_of(&keys) };
+        let evaluated = self.model.evaluate_groups(self.events_of(&keys)?, &known).await?;
         let before = self.disclosed_of(&keys)?;
         let groups = self.stamped(&keys, evaluated, &Epochs::of(&before)?, epoch)?;
         let figures = figure_changes(&self.groups, &groups);
@@ -394,6 +397,12 @@ impl Engine {
         Ok(concat_batches(&official::schema(), events)?)
     }
 
+    fn digests_of(&self, keys: &BTreeSet<GroupKey>) -> BTreeMap<GroupKey, u128> {
+        let evaluated = keys.iter().filter_map(|key| Some((key, self.groups.get(key)?)));
+        let evaluated = evaluated.filter(|(_, group)| group.vintages.is_some());
+        evaluated.map(|(key, group)| (key.clone(), group.digest)).collect()
+    }
+
     fn disclosed_of(&self, keys: &BTreeSet<GroupKey>) -> Result<RecordBatch, RuntimeError> {
         let vintages = keys.iter().filter_map(|key| self.groups.get(key)?.vintages.as_ref());
         Ok(concat_batches(&disclosed_schema(true), vintages)?)
@@ -415,8 +424,14 @@ impl Engine {
             let public =
                 public.filter_map(|(name, parts)| Some((name.clone(), parts.remove(key)?))).collect();
             let figures = evaluated.figures.remove(key).unwrap_or_default();
-            let events = self.groups.get(key).map(|group| group.events.clone()).unwrap_or_default();
-            groups.insert(key.clone(), Group { events, vintages, public, figures });
+            let digest = evaluated.digests.get(key).copied().unwrap_or_default();
+            let old = self.groups.get(key).cloned().unwrap_or_default();
+            let group = if evaluated.unchanged.contains(key) {
+                Group { public, ..old }
+            } else {
+                Group { events: old.events, vintages, public, figures, digest }
+            };
+            groups.insert(key.clone(), group);
         }
         Ok(groups)
     }
@@ -479,7 +494,7 @@ pub(crate) async fn evaluate_log(
     evaluated_at: DateTime<Utc>,
     epochs: &RecordBatch,
 ) -> Result<BTreeMap<&'static str, RecordBatch>, RuntimeError> {
-    let mut evaluated = model.evaluate_groups(official).await?;
+    let mut evaluated = model.evaluate_groups(official, &BTreeMap::new()).await?;
     let epochs = Epochs::of(epochs)?;
     let mut groups: BTreeMap<GroupKey, Group> = BTreeMap::new();
     for (key, rows) in evaluated.vintages {
