@@ -34,15 +34,20 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
             ended.with_context(|| format!("connector {name}"))
         });
     }
-    if let Some(report) = plant.worker.catch_up().await? {
-        tracing::info!(epoch = report.epoch, events = report.events, "caught up");
-    }
-    plant.set_ready();
     let stop = shutdown.clone();
     let signals = tokio::spawn(async move {
         signalled().await;
         stop.cancel();
     });
+    tokio::select! {
+        caught_up = plant.worker.catch_up() => {
+            if let Some(report) = caught_up? {
+                tracing::info!(epoch = report.epoch, events = report.events, "caught up");
+            }
+            plant.set_ready();
+        }
+        () = shutdown.cancelled() => {}
+    }
     let mut watch =
         |result: Result<&rettidig_runtime::EpochReport, &rettidig_runtime::RuntimeError>| match result {
             Ok(report) => tracing::info!(epoch = report.epoch, events = report.events, "committed"),

@@ -97,9 +97,20 @@ pub(crate) fn read(file: &str, text: &str) -> Result<(String, RecordBatch), Stri
         .with_header(true)
         .build(Cursor::new(text.as_bytes()))
         .map_err(|error| error.to_string())?;
-    let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+    let batches =
+        reader.collect::<Result<Vec<_>, _>>().map_err(|error| with_file_line(&error.to_string()))?;
     let batch = concat_batches(&schema, &batches).map_err(|error| error.to_string())?;
     Ok((table.to_owned(), batch))
+}
+
+/// Arrow counts rows after the header; people count lines of the file.
+fn with_file_line(message: &str) -> String {
+    let counted = message.split_once(" at line ").and_then(|(before, after)| {
+        let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+        let row: usize = after[..digits].parse().ok()?;
+        Some(format!("{before} at line {}{}", row + 1, &after[digits..]))
+    });
+    counted.unwrap_or_else(|| message.to_owned())
 }
 
 #[cfg(test)]

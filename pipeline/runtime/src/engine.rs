@@ -92,6 +92,8 @@ pub struct Engine {
     groups: BTreeMap<GroupKey, Group>,
     deliveries: Vec<RecordBatch>,
     batch: Batch,
+    /// `tables/latest` may be behind the newest epoch.
+    unpublished: bool,
     snapshot: watch::Sender<Option<Arc<Snapshot>>>,
 }
 
@@ -132,6 +134,7 @@ impl Engine {
             groups: BTreeMap::new(),
             deliveries: Vec::new(),
             batch: Batch::default(),
+            unpublished: false,
             snapshot: watch::Sender::new(None),
         };
         if let Some((manifest, _)) = engine.newest.clone() {
@@ -285,12 +288,14 @@ impl Engine {
                 "make sure that only one rettidig writes to this data folder, then start again",
             ));
         }
-        publish::latest(&self.store, &manifest).await?;
+        // The epoch is committed: what follows may fail and is done again, but the epoch stands.
         let batch = std::mem::take(&mut self.batch);
         self.groups = replaced;
         let digest = sha256_hex(&manifest.to_bytes());
         self.newest = Some((manifest.clone(), digest));
+        self.unpublished = true;
         self.snapshot.send_replace(Some(Arc::new(Snapshot { manifest, tables })));
+        self.publish().await?;
         self.collect_orphans().await?;
         timer.observe_duration();
         Ok(EpochReport {
@@ -300,6 +305,18 @@ impl Engine {
             dead_letters: batch.dead_letters.values().sum(),
             figures,
         })
+    }
+
+    /// Brings the files for plain readers to the newest epoch; does nothing if they are there.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Retry`] if the storage fails: call it again.
+    pub async fn publish(&mut self) -> Result<(), RuntimeError> {
+        if let (true, Some((manifest, _))) = (self.unpublished, &self.newest) {
+            publish::latest(&self.store, manifest).await?;
+            self.unpublished = false;
+        }
+        Ok(())
     }
 
     async fn write(

@@ -21,8 +21,9 @@ const GATHER: Duration = Duration::from_millis(30);
 /// Messages in one batch of [`Worker::run`].
 const BATCH_MESSAGES_MAX: u64 = 200_000;
 
-/// Messages decoded together.
+/// Messages decoded together, and their bytes.
 const DECODE_MESSAGES: usize = 8_192;
+const DECODE_BYTES: usize = 32 << 20;
 
 /// How often a quiet worker looks whether the day has changed.
 const TICK: Duration = Duration::from_secs(1);
@@ -36,6 +37,7 @@ pub struct Worker {
     source: KafkaSource,
     dead_letters: KafkaSink,
     pending: BTreeMap<Topic, Vec<OwnedMessage>>,
+    pending_bytes: usize,
     /// Put aside but not yet acknowledged by the broker; a batch is committed after its dead letters.
     letters: Vec<DeadLetter>,
     /// The next offset of each partition, messages that wait for decoding included.
@@ -58,7 +60,15 @@ impl Worker {
                 read.insert((topic, *partition), position.next);
             }
         }
-        Ok(Self { engine, source, dead_letters, pending: BTreeMap::new(), letters: Vec::new(), read })
+        Ok(Self {
+            engine,
+            source,
+            dead_letters,
+            pending: BTreeMap::new(),
+            pending_bytes: 0,
+            letters: Vec::new(),
+            read,
+        })
     }
 
     /// The engine.
@@ -132,15 +142,18 @@ impl Worker {
 
     fn take(&mut self, topic: Topic, message: OwnedMessage) -> Result<(), RuntimeError> {
         self.read.insert((topic, message.partition), message.offset + 1);
+        self.pending_bytes += message.payload.len();
         let waiting = self.pending.entry(topic).or_default();
         waiting.push(message);
-        if waiting.len() >= DECODE_MESSAGES { self.decode(topic) } else { Ok(()) }
+        let is_full = waiting.len() >= DECODE_MESSAGES || self.pending_bytes >= DECODE_BYTES;
+        if is_full { self.decode_all() } else { Ok(()) }
     }
 
     fn decode_all(&mut self) -> Result<(), RuntimeError> {
         for topic in self.pending.keys().copied().collect::<Vec<_>>() {
             self.decode(topic)?;
         }
+        self.pending_bytes = 0;
         Ok(())
     }
 
@@ -155,6 +168,7 @@ impl Worker {
     /// Commits what is due; its dead letters are acknowledged first.
     async fn commit_due(&mut self) -> Result<Option<EpochReport>, RuntimeError> {
         self.decode_all()?;
+        self.engine.publish().await?;
         if !self.letters.is_empty() {
             self.dead_letters.bury(&self.letters).await?;
             self.letters.clear();
