@@ -35,7 +35,7 @@ enum Command {
     Demo(Demo),
     /// Poll the sources, keep tables and gauges up to date, until told to stop.
     Run {
-        /// Configuration file; what it leaves out has the defaults that `check` prints.
+        /// Configuration file; what it leaves out has the defaults of pipeline/cli/default.yaml.
         #[arg(long)]
         config: Option<PathBuf>,
     },
