@@ -120,6 +120,10 @@ impl<'a> Writer<'a> {
             }
         }
         self.wages();
+        if self.rows.is_empty() {
+            let start = self.day();
+            self.registration(start);
+        }
         self.rows
     }
 
@@ -412,7 +416,9 @@ impl<'a> Writer<'a> {
         let mut row =
             Row { kind: kind::CONTACT, from_day: Some(due), detail: Some("meeting".to_owned()), ..row };
         self.revise(&mut row, |writer, row| {
+            let due = (due + writer.rng.i32(-31..=31)).clamp(writer.first, writer.last);
             let held = due + writer.rng.i32(-2..=2);
+            row.from_day = Some(due);
             row.to_day = (!writer.chance(4)).then_some(held);
         });
     }
