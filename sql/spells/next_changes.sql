@@ -24,10 +24,10 @@ as_of_date AS (
     SELECT * FROM as_of
 ),
 changes AS (
-    SELECT intervals.person, greatest(intervals.from_day, as_of_date.as_of_day + 1) AS wake_day, NULL AS awaited_month
+    SELECT intervals.person, greatest(intervals.from_day, as_of_date.as_of_day + 1) AS wake_day, CAST(NULL AS BIGINT) AS awaited_month
     FROM intervals CROSS JOIN as_of_date WHERE intervals.to_day > as_of_date.as_of_day
     UNION ALL
-    SELECT person, ends_on, NULL FROM spells
+    SELECT person, ends_on, CAST(NULL AS BIGINT) FROM spells
     UNION ALL
     SELECT
         person,
@@ -35,9 +35,9 @@ changes AS (
         CASE WHEN NOT is_future THEN target_month END
     FROM statuses
     UNION ALL
-    SELECT contacts.person, contacts.due_day, NULL FROM contacts CROSS JOIN as_of_date WHERE contacts.due_day > as_of_date.as_of_day
+    SELECT contacts.person, contacts.due_day, CAST(NULL AS BIGINT) FROM contacts CROSS JOIN as_of_date WHERE contacts.due_day > as_of_date.as_of_day
     UNION ALL
-    SELECT tests.person, tests.test_day, NULL FROM tests CROSS JOIN as_of_date WHERE tests.test_day > as_of_date.as_of_day
+    SELECT tests.person, tests.test_day, CAST(NULL AS BIGINT) FROM tests CROSS JOIN as_of_date WHERE tests.test_day > as_of_date.as_of_day
 )
 SELECT person, min(wake_day) AS wake_day, min(awaited_month) AS awaited_month
 FROM changes
