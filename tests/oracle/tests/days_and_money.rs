@@ -57,8 +57,15 @@ fn equal_instants_are_told_apart_by_source_then_id() {
         ["0101 cash 2026-01 total total: 5 1", "0147 cash 2026-01 total total: 5 1"]
     );
     let a = Row { source: "unit".to_owned(), ..a };
-    let result = cells(&[b, a], "2026-06-30");
+    let result = cells(&[b.clone(), a.clone()], "2026-06-30");
     assert_eq!(total(&result, "covered"), ["0101 cash 2026-01 total total: 10 1"]);
+    // An interval of the ledger has its place in the same order: `a` of the ledger comes before the record `b`.
+    let ledger = Row { op: op::ADD, source: "test".to_owned(), ..a };
+    let result = cells(&[ledger, b], "2026-06-30");
+    assert_eq!(
+        total(&result, "covered"),
+        ["0101 cash 2026-01 total total: 5 1", "0147 cash 2026-01 total total: 5 1"]
+    );
 }
 
 /// Two rows of the ledger with the same days are one interval in the municipality of the later row, whichever paid.
@@ -125,7 +132,8 @@ fn the_future_has_money_but_no_days() {
 
 /// January's net is 500 − 500 = 0: no covered day and no money. February's is 500 − 700 = −200: no covered day, but
 /// the sum sinks below zero. The retraction of January comes before its payment. Another record of February, 10th to
-/// 12th with amount 0, does not count either; March is paid twice by the same row: counted once, 300.
+/// 12th with amount 0, does not count either; March's row comes again with another amount: the first stays, 300; a
+/// ledger's rows have no revisions.
 #[test]
 fn a_net_of_zero_or_less_covers_nothing() {
     let rows = [
@@ -135,7 +143,7 @@ fn a_net_of_zero_or_less_covers_nothing() {
         pay("r2", "cash", "2026-02-01", "2026-02-28", -700),
         Row { op: op::UPSERT, ..pay("u", "cash", "2026-02-10", "2026-02-12", 0) },
         pay("p3", "cash", "2026-03-01", "2026-03-31", 300),
-        pay("p3", "cash", "2026-03-01", "2026-03-31", 300),
+        Row { revision: 5, ..pay("p3", "cash", "2026-03-01", "2026-03-31", 999) },
     ];
     let result = cells(&rows, "2026-06-30");
     assert_eq!(total(&result, "covered"), ["0101 cash 2026-03 total total: 31 1"]);
@@ -238,6 +246,8 @@ fn origin_is_that_of_the_months_end() {
         step("o2", kind::ORIGIN, "2026-02-28", None, "western"),
         step("o4", kind::ORIGIN, "2026-03-01", None, "non_western"),
         step("o3", kind::ORIGIN, "2026-03-01", None, "danish"),
+        // Recorded last of all, but of an earlier day than the others.
+        Row { recorded_at: i64::MAX, ..step("o5", kind::ORIGIN, "2025-12-31", None, "western") },
     ];
     let result = cells(&rows, "2026-06-30");
     assert_eq!(
@@ -266,6 +276,9 @@ fn an_open_offer_still_runs() {
         total(&result, "activated"),
         ["0101 cash 2026-01 total total: 12 1", "0101 cash 2026-02 total total: 28 1"]
     );
+    // The second offer alone: 1-10 February, both days included.
+    let result = cells(&[rows[0].clone(), rows[2].clone()], "2026-06-30");
+    assert_eq!(total(&result, "activated"), ["0101 cash 2026-02 total total: 10 1"]);
 }
 
 /// D = 15 March. Held on the due day: on time; a day late: not; never: not; due on 16 March: not yet due.
