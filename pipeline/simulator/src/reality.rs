@@ -36,7 +36,9 @@ fn parse(text: &str) -> Table {
     let first_month = header
         .first()
         .and_then(|text| text.split_once('M'))
-        .and_then(|(year, month)| Some((year.parse::<i32>().ok()? - 1970) * 12 + month.parse::<i32>().ok()? - 1))
+        .and_then(|(year, month)| {
+            Some((year.parse::<i32>().ok()? - 1970) * 12 + month.parse::<i32>().ok()? - 1)
+        })
         .unwrap_or(0);
     let months = header.len();
     let mut cells = vec![0; 2 * AREAS * months];
