@@ -249,7 +249,7 @@ impl Outbox {
             }
             _ => 0,
         };
-        let mut instant = |day: i32| i64::from(day) * DAY_SECONDS + 14_400 + random.i64(..10_800);
+        let mut instant = |day: i32| i64::from(day) * DAY_SECONDS + 14_400 + random.i64(0..10_800);
         let on_time = instant(made_on);
         let wait = |hash, days| 1 + below(hash, days) as i32;
         let late = below(hash(key, 1, 1), 1000) < 15;
