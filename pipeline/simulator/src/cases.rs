@@ -22,11 +22,14 @@ impl World {
         let case = self.new_case();
         let late = self.per_10_000(150);
         let wait = if late { self.random.i32(10..60) } else { self.random.i32(0..=3) };
+        // Those who are there from the start are not all due on the same day.
+        let (spread, at_start) = (self.random.i32(1..=91), week == self.first);
         let state = &mut self.persons[person as usize];
         state.registration = case;
         state.registration_from = week;
         let first = if state.who.age(week) < 30 { 30 } else { 91 };
-        state.contact = Contact { case: 0, due: week + first, held: NEVER, form: "" };
+        state.contact =
+            Contact { case: 0, due: week + if at_start { spread } else { first }, held: NEVER, form: "" };
         let detail = CaseDetail::Registration { from: week, to: None, reason: "" };
         self.push_case(person, week + wait, case, 0, detail);
     }
