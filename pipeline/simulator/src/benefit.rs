@@ -110,7 +110,7 @@ impl Benefit {
 
     /// Whether its weeks move a person down the refund ladder.
     pub(crate) fn in_ladder(self) -> bool {
-        !matches!(self, Self::EarlyPension | Self::EarlyRetirement)
+        self != Self::EarlyRetirement
     }
 }
 

@@ -6,7 +6,7 @@ use crate::life::World;
 use crate::person::{Contact, NEVER, NON_WESTERN, ORIGINS};
 use crate::record::{CaseDetail, CaseRecord, OriginRecord, Record, TestRecord};
 
-/// Forms of an interview.
+/// Forms of an interview, by their codes.
 const FORMS: [&str; 3] = ["meeting", "phone", "video"];
 
 /// Offers, by the contract's field `offer`.

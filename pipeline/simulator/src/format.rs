@@ -172,7 +172,7 @@ pub(crate) fn amanda(file: &SourceFile, out: &mut Vec<u8>) {
             CaseDetail::Contact { due, held, form } => {
                 optional(&mut body, Some(due));
                 optional(&mut body, held);
-                body.extend_from_slice(form.as_bytes());
+                body.extend_from_slice(danish_form(form).as_bytes());
             }
             CaseDetail::Activation { from, to, offer, hours_per_week } => {
                 optional(&mut body, Some(from));
@@ -190,6 +190,15 @@ pub(crate) fn amanda(file: &SourceFile, out: &mut Vec<u8>) {
     push_unsigned(&mut body, sum);
     body.extend_from_slice(b"\r\n");
     push_windows_1252(out, &body);
+}
+
+/// The form of an interview as the file has it; the event has the code.
+fn danish_form(code: &str) -> &str {
+    match code {
+        "meeting" => "møde",
+        "phone" => "telefon",
+        other => other,
+    }
 }
 
 /// From, and a blank to.

@@ -331,7 +331,6 @@ impl World {
         let state = &mut self.persons[person as usize];
         state.group = group as u8;
         state.since = week - 7 * history;
-        state.ladder_weeks += history as u16;
         state.employed_since = NEVER;
         state.benefit = match GROUPS[group] {
             Group::Unemployment => Benefit::Unemployment,

@@ -101,10 +101,11 @@ impl Person {
         }
     }
 
-    /// State share of the benefit in percent, by the weeks so far.
+    /// State share of the benefit in percent, by the weeks on ladder benefits so far: simulated weeks only, so
+    /// that whoever counts the weeks in the data comes to the same.
     pub(crate) fn refund_rate(&self) -> u8 {
         match self.ladder_weeks {
-            _ if !self.benefit.in_ladder() => 20,
+            _ if !self.benefit.in_ladder() => 0,
             0..4 => 80,
             4..26 => 40,
             26..52 => 30,

@@ -226,7 +226,9 @@ fn read_amanda(file: &SourceFile, midnight: &str) -> Vec<Value> {
             "20" => {
                 let (due, held) = (danish(line[4]), danish(line[5]));
                 assert_eq!(line.len(), 7);
-                with(event("contact"), json!({"kind": "contact", "due": due, "held": held, "form": line[6]}))
+                let forms = HashMap::from([("møde", "meeting"), ("telefon", "phone"), ("video", "video")]);
+                let form = forms[line[6]];
+                with(event("contact"), json!({"kind": "contact", "due": due, "held": held, "form": form}))
             }
             "30" => {
                 assert_eq!(line.len(), 8);
