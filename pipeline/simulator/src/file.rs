@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use rettidig_event::Topic;
 use rettidig_event::municipality::MUNICIPALITIES;
 
@@ -96,6 +96,11 @@ impl SourceFile {
         date_of(self.made_on)
     }
 
+    /// When it arrives.
+    pub fn delivered_at(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp(self.delivered_at, 0).unwrap_or_default()
+    }
+
     /// Whether it was delivered before, under the same name and with the same bytes.
     pub fn is_sent_again(&self) -> bool {
         self.again
@@ -149,6 +154,19 @@ impl SourceFile {
     /// Appends the events its records mean, one JSON object a line, for [`SourceFile::topic`].
     pub fn write_events(&self, pseudonym: Pseudonym<'_>, out: &mut Vec<u8>) {
         event::write_all(self, pseudonym, out);
+    }
+
+    /// Shows every event with its key, the person's 32 hex digits, to `visit`: for producing to Kafka.
+    pub fn for_each_event(&self, pseudonym: Pseudonym<'_>, visit: &mut dyn FnMut(&str, &[u8])) {
+        const MARK: &[u8] = br#""person":""#;
+        let mut lines = Vec::new();
+        event::write_all(self, pseudonym, &mut lines);
+        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            // The field stands in every event, and no text in an event holds a quote.
+            let at = line.windows(MARK.len()).position(|window| window == MARK).unwrap_or(0) + MARK.len();
+            let key = line.get(at..at + 32).and_then(|key| std::str::from_utf8(key).ok());
+            visit(key.unwrap_or_default(), line);
+        }
     }
 
     /// Appends the delivery event that tells of the file, as one line.

@@ -364,8 +364,7 @@ impl World {
                 !moves
             });
             self.idle[area] = idle;
-            for (group, kind) in GROUPS.iter().enumerate().filter(|(_, kind)| !kind.is_ky()) {
-                debug_assert!(!kind.is_ky());
+            for group in (0..GROUPS.len()).filter(|group| !GROUPS[*group].is_ky()) {
                 let mut members = std::mem::take(&mut self.stock[place(area, group)]);
                 members.retain(|&person| {
                     let moves = self.per_10_000(40);

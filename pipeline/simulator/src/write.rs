@@ -18,8 +18,7 @@ const SPLIT_BYTES: u64 = 200_000_000;
 pub struct Written {
     /// Files delivered, those sent again counted again.
     pub deliveries: u64,
-    /// Records delivered, those repeated or sent again counted again; in the event files also the events
-    /// without the deliveries.
+    /// Records delivered, those repeated or sent again counted again. One record is one event.
     pub records: u64,
     /// Files in the folder.
     pub files: u64,

@@ -19,6 +19,13 @@ fn a_file_and_its_events_say_the_same() {
                 event_lines(&file).lines().map(|line| serde_json::from_str(line).expect(line)).collect();
             assert_eq!(events.len(), file.record_count());
             assert_eq!(read_back(&file), events, "{}", file.name());
+            let mut shown = Vec::new();
+            file.for_each_event(&pseudonym, &mut |key, payload| {
+                let event: Value = serde_json::from_slice(payload).expect("event");
+                assert_eq!(event["person"], key);
+                shown.push(event);
+            });
+            assert_eq!((shown, file.delivered_at().date_naive()), (events.clone(), day.date));
             *seen.entry(file.system()).or_default() += events.len();
         }
     }

@@ -40,34 +40,33 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
     assert_ne!(first.0, fingerprint(800, 5, 2).0);
 }
 
-/// The newest revision of each KY record and the net of each ledger week, as the contract counts them.
+#[test]
+fn a_handful_of_persons_and_a_single_month_are_a_simulation_too() {
+    for (persons, months) in [(0, 3), (1, 3), (40, 1), (300, 0)] {
+        let all = days(&options(persons, months, 1));
+        let last = all.last().map(|day| day.date.to_string());
+        assert_eq!(last.as_deref(), Some("2026-07-31"), "{persons} persons");
+        let records: usize = all.iter().flat_map(|day| &day.files).map(SourceFile::record_count).sum();
+        assert!(
+            if persons == 0 { records == 0 } else { persons == 1 || records > 10 },
+            "{persons} persons: {records} records"
+        );
+    }
+}
+
+/// The net of each ledger week, as the contract counts it.
 #[derive(Default)]
 struct Facts {
     ledger: HashMap<(String, String, NaiveDate, i32), i64>,
     seen: HashSet<(i32, String)>,
-    periods: HashMap<String, Event>,
 }
 
 impl Facts {
     fn add(&mut self, event: Event) {
-        match &event.op[..] {
-            "add" => {
-                if self.seen.insert((event.municipality, event.id.clone())) {
-                    let key = (
-                        event.person,
-                        event.benefit.expect("benefit"),
-                        event.from.expect("from"),
-                        event.municipality,
-                    );
-                    *self.ledger.entry(key).or_default() += event.amount_oere.expect("amount");
-                }
-            }
-            _ => {
-                let newer = self.periods.get(&event.id).is_none_or(|known| known.revision < event.revision);
-                if newer {
-                    self.periods.insert(event.id.clone(), event);
-                }
-            }
+        if self.seen.insert((event.municipality, event.id)) {
+            let (benefit, week) = (event.benefit.expect("benefit"), event.from.expect("from"));
+            let net = self.ledger.entry((event.person, benefit, week, event.municipality)).or_default();
+            *net += event.amount_oere.expect("amount");
         }
     }
 
