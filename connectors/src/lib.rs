@@ -14,5 +14,7 @@ mod numbers;
 pub mod driver;
 pub mod http;
 pub mod profile;
+pub mod pseudonym;
+mod records;
 pub mod replay;
 pub mod sources;

@@ -1,0 +1,6 @@
+//! stub
+
+mod lines;
+mod name;
+mod row;
+mod values;
