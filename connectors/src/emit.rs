@@ -77,8 +77,8 @@ pub(crate) fn instant(at: DateTime<Utc>) -> String {
 /// Hands records of one poll to the sink and counts them.
 pub(crate) struct Emitter<'a> {
     sink: &'a mut dyn Sink,
-    publisher: &'static str,
-    stage: &'static str,
+    publisher: &'a str,
+    stage: &'a str,
     retrieved_at: DateTime<Utc>,
     retrieved_text: String,
     pub records: u64,
@@ -88,8 +88,8 @@ pub(crate) struct Emitter<'a> {
 impl<'a> Emitter<'a> {
     pub(crate) fn new(
         sink: &'a mut dyn Sink,
-        publisher: &'static str,
-        stage: &'static str,
+        publisher: &'a str,
+        stage: &'a str,
         retrieved_at: DateTime<Utc>,
     ) -> Self {
         let retrieved_text = instant(retrieved_at);
@@ -140,15 +140,34 @@ impl<'a> Emitter<'a> {
         figures: u64,
     ) -> Result<(), SinkError> {
         let source = format!("{}-{table}", self.publisher);
+        self.delivery_of(&source, 0, newest, figures, None).await
+    }
+
+    /// Sends the delivery record of a source of a municipality.
+    pub(crate) async fn delivery_of(
+        &mut self,
+        source: &str,
+        municipality: i32,
+        newest: Period,
+        records: u64,
+        control_sum: Option<&str>,
+    ) -> Result<(), SinkError> {
         let event = DeliveryEvent {
-            source: source.as_str().into(),
-            municipality: 0,
+            source: source.into(),
+            municipality,
             period: newest.to_string().into(),
-            records: i64::try_from(figures).unwrap_or(i64::MAX),
-            control_sum: None,
+            records: i64::try_from(records).unwrap_or(i64::MAX),
+            control_sum: control_sum.map(Cow::Borrowed),
             delivered_at: self.retrieved_text.as_str().into(),
         };
-        self.sink.send(Topic::Deliveries, &source, event.to_json()).await?;
+        self.sink.send(Topic::Deliveries, source, event.to_json()).await?;
+        self.records += 1;
+        Ok(())
+    }
+
+    /// Sends an event about a person.
+    pub(crate) async fn event(&mut self, topic: Topic, key: &str, payload: Vec<u8>) -> Result<(), SinkError> {
+        self.sink.send(topic, key, payload).await?;
         self.records += 1;
         Ok(())
     }

@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use rettidig_event::municipality::is_municipality;
 
 /// A form of file names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct NameForm(Vec<Part>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 //! number.
 
 use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
-use rettidig_event::municipality::{MUNICIPALITIES, code_of, is_municipality};
+use rettidig_event::municipality::{code_of, is_municipality};
 use rettidig_event::units::{DecimalError, MICRO, parse_micro};
 
 /// What was expected.
@@ -183,12 +183,6 @@ pub(crate) fn municipality(text: &str) -> Result<i32, Expected> {
     code_of(owner).ok_or(EXPECTED)
 }
 
-/// The name of a municipality, for checks of the shipped profiles.
-#[cfg(test)]
-pub(crate) fn names() -> impl Iterator<Item = (i32, &'static str)> {
-    MUNICIPALITIES.into_iter()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,7 +274,7 @@ mod tests {
         ] {
             assert_eq!(municipality(text).ok(), code, "{text:?}");
         }
-        for (code, name) in names() {
+        for (code, name) in rettidig_event::municipality::MUNICIPALITIES {
             assert_eq!(municipality(&format!("{name} Kommune")), Ok(code));
         }
     }
