@@ -11,7 +11,7 @@ fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path)
 }
 
-fn raw(path: &str) -> Vec<u8> {
+pub fn raw(path: &str) -> Vec<u8> {
     std::fs::read(fixture(path)).expect(path)
 }
 

@@ -7,6 +7,7 @@ mod support;
 
 mod driver;
 mod faults;
+mod feeds;
 mod golden;
 mod profiles;
 mod steps;
