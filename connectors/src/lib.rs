@@ -15,6 +15,7 @@ pub mod driver;
 pub mod http;
 pub mod profile;
 pub mod pseudonym;
+pub mod push;
 mod records;
 pub mod replay;
 pub mod sources;

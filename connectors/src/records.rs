@@ -26,7 +26,8 @@ const BAD_LINES_MAX: u64 = 10_000;
 pub(crate) struct Production<'p> {
     pub feed: Feed<'p>,
     lines: Lines,
-    bad: u64,
+    /// Lines put aside, or counted beyond the limit.
+    pub bad: u64,
     /// What is remembered of bad lines, for a report.
     pub bad_lines: Vec<(u64, Refusal)>,
     file: String,
@@ -133,5 +134,77 @@ impl<'p> Production<'p> {
             Outcome::Reject(bad) => return Ok(Some(bad)),
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use chrono::{DateTime, Utc};
+    use proptest::prelude::*;
+    use rettidig_event::{Sink, Topic};
+    use secrecy::SecretString;
+
+    use super::lines::Encoding;
+    use super::profile::Profile;
+    use super::*;
+    use crate::pseudonym::PseudonymKey;
+
+    #[derive(Default)]
+    struct Kept(Vec<(Topic, String, Vec<u8>)>);
+
+    #[async_trait]
+    impl Sink for Kept {
+        async fn send(&mut self, topic: Topic, key: &str, payload: Vec<u8>) -> Result<(), SinkError> {
+            self.0.push((topic, key.to_owned(), payload));
+            Ok(())
+        }
+
+        async fn flush(&mut self) -> Result<(), SinkError> {
+            Ok(())
+        }
+    }
+
+    const FILES: [(&str, &[u8], Encoding); 4] = [
+        ("amanda", include_bytes!("../fixtures/amanda/raw.txt"), Encoding::Windows1252),
+        ("income", include_bytes!("../fixtures/income/raw.csv"), Encoding::Utf8),
+        ("ky", include_bytes!("../fixtures/ky/raw.ndjson"), Encoding::Utf8),
+        ("yr", include_bytes!("../fixtures/yr/raw.csv"), Encoding::Utf8),
+    ];
+
+    fn events(name: &str, bytes: &[u8], encoding: Encoding, cuts: &[usize]) -> Kept {
+        let profile =
+            Profile::read(name, crate::sources::default_feed_profile(name).expect("name")).expect("profile");
+        let key = PseudonymKey::from_text(SecretString::from("k".repeat(32))).expect("key");
+        let now: DateTime<Utc> = "2026-08-20T06:00:00Z".parse().expect("instant");
+        let feed = Feed::new(&profile, &key, encoding, "f", Some(101), None, now);
+        let mut production = Production::new(feed, "f");
+        let mut kept = Kept::default();
+        let mut emitter = Emitter::new(&mut kept, "x", "x", now);
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| (*cut).min(bytes.len())).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        futures::executor::block_on(async {
+            for pair in cuts.windows(2) {
+                let step = production.piece(&bytes[pair[0]..pair[1]], &mut emitter).await.expect("sink");
+                assert!(matches!(step, Step::Used));
+            }
+            assert!(matches!(production.end(&mut emitter).await.expect("sink"), Step::Used));
+        });
+        kept
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// However a file is cut into pieces, its events, dead letters and delivery are the same.
+        #[test]
+        fn pieces_do_not_matter(cuts in proptest::collection::vec(0_usize..2_500, 0..8)) {
+            for (name, bytes, encoding) in FILES {
+                let whole = events(name, bytes, encoding, &[]);
+                prop_assert!(whole.0.len() > 4);
+                prop_assert_eq!(events(name, bytes, encoding, &cuts).0, whole.0);
+            }
+        }
     }
 }

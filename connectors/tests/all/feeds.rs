@@ -264,57 +264,6 @@ fn a_bad_line_or_header_rejects_the_file_where_that_is_the_rule() {
     });
 }
 
-/// Counts and forgets; notes how much memory the process has had at most.
-#[derive(Default)]
-struct CountingSink {
-    sent: u64,
-}
-
-#[async_trait]
-impl Sink for CountingSink {
-    async fn send(&mut self, _: Topic, _: &str, _: Vec<u8>) -> Result<(), SinkError> {
-        self.sent += 1;
-        Ok(())
-    }
-
-    async fn flush(&mut self) -> Result<(), SinkError> {
-        Ok(())
-    }
-}
-
-fn resident_kib(field: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with(field)).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or(0)
-}
-
-/// Goal: memory does not follow the size of a file. Method: 40 MB through a sink that keeps nothing; the process
-/// (all tests of this program run in it) must not grow by the file's size while it is read.
-#[test]
-fn a_large_file_goes_through_in_pieces() {
-    within(120, async {
-        const ROWS: u64 = 700_000;
-        let mut bench = FeedBench::new("income", None);
-        let mut body = income("");
-        for row in 0..ROWS {
-            let _ =
-                writeln!(body, "610170{:04};2026-07;28.450,75;160,33;INDBERETNING-{row:09};1", row % 10_000);
-        }
-        let bytes = body.len() as u64;
-        bench.drop_file(INCOME, body.as_bytes());
-        drop(body);
-        let mut sink = CountingSink::default();
-        let before = resident_kib("VmRSS");
-        for _ in 0..2 {
-            bench.later(60);
-            poll_once(bench.source.as_mut(), &bench.store, &bench.clock, &mut sink).await.expect("poll");
-        }
-        assert_eq!(sink.sent, ROWS + 1);
-        let grown = resident_kib("VmRSS").saturating_sub(before);
-        assert!(bytes > 38_000_000 && grown < 20_000, "{grown} KiB for {bytes} bytes");
-    });
-}
-
 /// A file that is written to while it is read is left for the next poll.
 #[test]
 fn a_file_that_changes_while_it_is_read_is_left() {

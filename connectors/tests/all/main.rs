@@ -10,4 +10,5 @@ mod faults;
 mod feeds;
 mod golden;
 mod profiles;
+mod push;
 mod steps;
