@@ -84,6 +84,18 @@ impl<'p> Production<'p> {
         Ok(Step::Used)
     }
 
+    /// Reads and emits one row of a table.
+    pub(crate) async fn row(
+        &mut self,
+        texts: &[&str],
+        number: u64,
+        emitter: &mut Emitter<'_>,
+    ) -> Result<(), SinkError> {
+        let outcome = self.feed.row(texts, number);
+        // A row alone rejects nothing.
+        self.used(outcome, emitter).await.map(drop)
+    }
+
     /// The end: emits the last line and the delivery.
     pub(crate) async fn end(&mut self, emitter: &mut Emitter<'_>) -> Result<Step, SinkError> {
         if let Some(line) = self.lines.finish() {

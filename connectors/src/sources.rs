@@ -20,6 +20,7 @@ use crate::pseudonym::PseudonymKey;
 mod files;
 mod jobindsats;
 mod statbank;
+mod table;
 
 /// What a source is built from.
 #[derive(Clone)]
@@ -165,4 +166,26 @@ pub fn build_feed(
         None => default_feed_profile(name)?,
     };
     files::build(name, yaml, options)
+}
+
+/// What a source that polls a table of person records is built from.
+#[derive(Clone)]
+pub struct TableOptions {
+    /// The connection, `postgres://user:password@host/database`: a secret.
+    pub connection: SecretString,
+    /// The key of the pseudonyms.
+    pub key: Arc<PseudonymKey>,
+}
+
+/// Builds a source that polls a table of a PostgreSQL database by a profile with `format: table`. `name` names its
+/// cursor.
+///
+/// # Errors
+/// With everything that is wrong with the profile or the connection's address.
+pub fn build_table(
+    name: &str,
+    profile_yaml: &str,
+    options: &TableOptions,
+) -> Result<Box<dyn Source>, ProfileError> {
+    table::build(name, profile_yaml, options)
 }

@@ -100,7 +100,7 @@ impl<'p> Feed<'p> {
     ) -> Self {
         let separator = match &profile.format {
             Format::Csv { separator } | Format::Record { separator, .. } => *separator,
-            Format::Ndjson => b';',
+            Format::Ndjson | Format::Table => b';',
         };
         let recorded_at = match profile.recorded_at {
             RecordedAtRule::FileName => named_at.unwrap_or(now),
@@ -108,6 +108,8 @@ impl<'p> Feed<'p> {
         };
         let places = match &profile.format {
             Format::Record { .. } => profile.records.iter().map(|map| places(map, &map.layout, 1)).collect(),
+            // The columns of a row are asked for in the order of the names.
+            Format::Table => vec![(0..profile.records[0].names.len()).collect()],
             _ => Vec::new(),
         };
         let delivery = Delivery {
@@ -345,18 +347,52 @@ impl<'p> Feed<'p> {
         Ok(())
     }
 
+    /// Reads one row of a table: the columns of the one record, in the order of its names.
+    pub(crate) fn row(&mut self, texts: &[&str], number: u64) -> Outcome {
+        let places = std::mem::take(&mut self.places);
+        let fields = Fields::Split { texts, places: &places[0] };
+        let names = &self.profile.records[0].names;
+        let as_written = |cpr: Option<&str>| {
+            let shown = |text: &&str| {
+                if cpr.is_some_and(|cpr| !text.is_empty() && cpr == *text) { "**********" } else { *text }
+                    .to_owned()
+            };
+            let row: serde_json::Map<String, serde_json::Value> =
+                names.iter().zip(texts).map(|(name, text)| (name.clone(), shown(text).into())).collect();
+            redact(serde_json::Value::from(row).to_string().as_bytes())
+        };
+        let outcome = self.mapped(0, &fields, number, as_written);
+        match outcome {
+            Outcome::Event(_) => self.tally.events += 1,
+            _ => self.tally.bad += 1,
+        }
+        self.places = places;
+        outcome
+    }
+
     fn record(&mut self, index: usize, fields: &Fields<'_>, line: &Line<'_>) -> Outcome {
+        self.mapped(index, fields, line.number, |cpr| masked(line.bytes, cpr))
+    }
+
+    /// `as_written` gives the record for the dead letter, told what its CPR field holds.
+    fn mapped(
+        &mut self,
+        index: usize,
+        fields: &Fields<'_>,
+        number: u64,
+        as_written: impl FnOnce(Option<&str>) -> Vec<u8>,
+    ) -> Outcome {
         let map = &self.profile.records[index];
         let mapper = Mapper { profile: self.profile, key: self.key, delivery: &self.delivery };
-        match mapper.map(map, fields, line.number) {
+        match mapper.map(map, fields, number) {
             Ok(Mapped { topic, key, payload, day, passes_modulus_11 }) => {
                 self.tally.newest = self.tally.newest.max(Some(day));
                 self.tally.modulus_11_failed += u64::from(!passes_modulus_11);
                 Outcome::Event(Event { topic, key, payload })
             }
             Err(refusal) => {
-                let bytes = masked(line.bytes, fields.cpr_as_written(map).as_deref());
-                Outcome::Bad(Bad { refusal, line: line.number, bytes })
+                let bytes = as_written(fields.cpr_as_written(map).as_deref());
+                Outcome::Bad(Bad { refusal, line: number, bytes })
             }
         }
     }

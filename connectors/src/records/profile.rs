@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use chrono::Duration;
 use rettidig_event::benefit;
+use rettidig_event::municipality::is_municipality;
 use serde_yaml_ng::Value;
 
 use super::name::NameForm;
@@ -115,6 +116,8 @@ pub(crate) enum Format {
     Csv { separator: u8 },
     /// One JSON object a line.
     Ndjson,
+    /// Rows of a table of a database.
+    Table,
     /// The first field is the record's type; a header and a trailer enclose the file.
     Record { separator: u8, header: HeaderLine, trailer: TrailerLine },
 }
@@ -239,6 +242,19 @@ pub(crate) struct Files {
     pub remembered_for: Duration,
 }
 
+/// A table that is polled.
+#[derive(Debug, Clone)]
+pub(crate) struct Table {
+    /// Name, with its schema where it needs one.
+    pub relation: Vec<String>,
+    /// The column that only ever grows.
+    pub key: String,
+    /// Whether rows wait for older transactions, see [`crate::sources`].
+    pub settled: bool,
+    pub batch_rows: i64,
+    pub municipality: Option<i32>,
+}
+
 /// A profile.
 #[derive(Debug, Clone)]
 pub(crate) struct Profile {
@@ -252,6 +268,7 @@ pub(crate) struct Profile {
     pub municipality: MunicipalityRule,
     pub recorded_at: RecordedAtRule,
     pub files: Option<Files>,
+    pub table: Option<Table>,
     pub every: Duration,
     /// By [`Field`] name: lower-case value of the source to the event's.
     pub codes: BTreeMap<&'static str, BTreeMap<String, String>>,
@@ -281,6 +298,7 @@ fn read(value: &Value, errors: &mut Errors) -> Profile {
         "header",
         "trailer",
         "files",
+        "table",
         "poll",
         "codes",
         "records",
@@ -324,6 +342,7 @@ fn read(value: &Value, errors: &mut Errors) -> Profile {
             .unwrap_or(MunicipalityRule::None),
         recorded_at: choice(&top, "recorded_at", None, &instants, errors).unwrap_or(RecordedAtRule::Poll),
         files: read_files(&top, errors),
+        table: read_table(&top, &format, errors),
         every: read_every(&top, errors),
         codes: read_codes(&top, errors),
         records: read_records(&top, &format, errors),
@@ -358,7 +377,11 @@ fn check(profile: &Profile, errors: &mut Errors) {
         errors.add("recorded_at", "neither files.name nor header has a date where this looks for it");
     }
     for (index, map) in profile.records.iter().enumerate() {
-        if profile.municipality == MunicipalityRule::None && map.column(Field::Municipality).is_none() {
+        let fixed = profile.table.as_ref().is_some_and(|table| table.municipality.is_some());
+        if profile.municipality == MunicipalityRule::None
+            && !fixed
+            && map.column(Field::Municipality).is_none()
+        {
             let path = format!("records[{index}].columns.municipality");
             errors.add(&path, "missing, and the delivery has none either");
         }
@@ -396,7 +419,7 @@ fn choice<T: Copy>(
 }
 
 fn read_format(top: &Section<'_>, errors: &mut Errors) -> Format {
-    let formats = [("csv", 0), ("ndjson", 1), ("record", 2)];
+    let formats = [("csv", 0), ("ndjson", 1), ("record", 2), ("table", 3)];
     let format = choice(top, "format", None, &formats, errors);
     let separator = match top.text_or("separator", ";", errors).as_bytes() {
         [byte]
@@ -441,8 +464,50 @@ fn read_format(top: &Section<'_>, errors: &mut Errors) -> Format {
             }
             Format::Record { separator, header, trailer }
         }
+        Some(3) => Format::Table,
         _ => Format::Csv { separator },
     }
+}
+
+fn read_table(top: &Section<'_>, format: &Format, errors: &mut Errors) -> Option<Table> {
+    let value = match (top.get("table"), *format == Format::Table) {
+        (Some(value), true) => value,
+        (None, false) => return None,
+        (Some(_), false) => {
+            errors.add("table", "only with format: table");
+            return None;
+        }
+        (None, true) => {
+            errors.add("table", "missing");
+            return None;
+        }
+    };
+    for (key, expected) in [("municipality", "none"), ("recorded_at", "poll")] {
+        if top.get(key).and_then(Value::as_str).is_some_and(|given| given != expected) {
+            errors.add(key, format!("a table has no file; expected {expected}"));
+        }
+    }
+    if top.get("on_bad_line").and_then(Value::as_str) == Some("reject_file") || top.get("files").is_some() {
+        errors.add("format", "a table has neither files nor on_bad_line: reject_file");
+    }
+    let known = ["relation", "key", "settled", "batch_rows", "municipality"];
+    let section = Section::open(value, "table", &known, errors);
+    let relation: Vec<String> = section.text("relation", errors).split('.').map(str::to_owned).collect();
+    if relation.len() > 2 || relation.iter().any(String::is_empty) {
+        errors.add("table.relation", "expected a table, or schema.table");
+    }
+    let municipality = section.number("municipality", 0, 101..=860, errors);
+    let municipality = i32::try_from(municipality).ok().filter(|code| *code > 0);
+    if municipality.is_some_and(|code| !is_municipality(code)) {
+        errors.add("table.municipality", "expected one of the 98 codes");
+    }
+    Some(Table {
+        relation,
+        key: section.text("key", errors),
+        settled: section.get("settled").is_none() || section.flag("settled", errors),
+        batch_rows: i64::try_from(section.number("batch_rows", 2_000, 1..=20_000, errors)).unwrap_or(2_000),
+        municipality,
+    })
 }
 
 /// Type, layout and summed column of a header or trailer.

@@ -160,9 +160,15 @@ pub(crate) fn flag(text: &str) -> Result<bool, Expected> {
     }
 }
 
-/// An instant, RFC 3339.
+/// An instant, RFC 3339; also as PostgreSQL writes it, `2026-08-19 07:58:44+00`.
 pub(crate) fn instant(text: &str) -> Result<DateTime<Utc>, Expected> {
-    text.trim().parse().map_err(|_| "expected an instant such as 2026-08-19T07:58:44Z")
+    const EXPECTED: Expected = "expected an instant such as 2026-08-19T07:58:44Z";
+    let text = text.trim();
+    if let Some(at) = text.get(..10).zip(text.get(11..)).filter(|_| text.as_bytes()[10] == b' ') {
+        let minutes = if matches!(at.1.as_bytes(), [.., b'+' | b'-', _, _]) { ":00" } else { "" };
+        return format!("{}T{}{minutes}", at.0, at.1).parse().map_err(|_| EXPECTED);
+    }
+    text.parse().map_err(|_| EXPECTED)
 }
 
 /// A municipality by its code (`101`, `0101`) or its name, with or without `Kommune` behind it.
@@ -254,6 +260,20 @@ mod tests {
             ("26-07", None),
         ] {
             assert_eq!(month(text).ok().map(|date| date.to_string()).as_deref(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn instants() {
+        for (text, utc) in [
+            ("2026-08-02T09:30:00+02:00", Some("2026-08-02T07:30:00+00:00")),
+            ("2026-08-02 07:30:00.5+00", Some("2026-08-02T07:30:00.500+00:00")),
+            ("2026-08-02 07:30:00+05:30", Some("2026-08-02T02:00:00+00:00")),
+            ("2026-08-02 07:30:00", None),
+            ("2026-08-02", None),
+            ("", None),
+        ] {
+            assert_eq!(instant(text).ok().map(|at| at.to_rfc3339()).as_deref(), utc, "{text:?}");
         }
     }
 

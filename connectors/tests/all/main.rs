@@ -12,3 +12,4 @@ mod golden;
 mod profiles;
 mod push;
 mod steps;
+mod table;
