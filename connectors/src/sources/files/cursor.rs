@@ -131,10 +131,9 @@ impl Cursor {
             self.done.remove(&name);
             self.forgotten_until = self.forgotten_until.max(Some(modified));
         }
-        for map in [&mut self.refused] {
-            let surplus = map.len().saturating_sub(files_max);
-            let names: Vec<_> = map.keys().take(surplus).cloned().collect();
-            map.retain(|name, done| done.modified >= old && !names.contains(name));
+        self.refused.retain(|_, refused| refused.modified >= old);
+        while self.refused.len() > files_max {
+            self.refused.pop_first();
         }
         // Beyond the limit the rest has to wait for its turn anyway.
         while self.waiting.len() > files_max {
