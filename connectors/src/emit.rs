@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use rettidig_event::{
-    DeadLetter, DeliveryEvent, OfficialEvent, OfficialStatus, Origin, Period, Reason, Sink, SinkError, Topic,
+    DeadLetter, DeliveryEvent, OfficialEvent, OfficialStatus, Origin, Period, PollOutcome, Reason, Sink,
+    SinkError, SourceError, Topic,
 };
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::numbers::Cell;
@@ -59,7 +61,7 @@ pub(crate) fn text_body(body: &[u8]) -> Result<&str, Refusal> {
 }
 
 /// Parses a body that should be JSON.
-pub(crate) fn json_body(body: &[u8]) -> Result<serde_json::Value, Refusal> {
+pub(crate) fn json_body(body: &[u8]) -> Result<Value, Refusal> {
     serde_json::from_str(text_body(body)?)
         .map_err(|error| Refusal::new(Reason::MalformedJson, error.to_string()))
 }
@@ -72,6 +74,15 @@ pub(crate) fn fingerprint(bytes: &[u8]) -> String {
 /// An instant as it stands in events.
 pub(crate) fn instant(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// The error of a cursor that is JSON, but not this source's.
+pub(crate) fn not_a_cursor(name: &str) -> SourceError {
+    SourceError::Stop {
+        attempt: format!("reading the cursor of {name}"),
+        cause: "it is JSON, but not a cursor of this source".to_owned(),
+        remedy: "put its last good copy back, or delete it to have everything sent again".to_owned(),
+    }
 }
 
 /// Hands records of one poll to the sink and counts them.
@@ -192,5 +203,36 @@ impl<'a> Emitter<'a> {
         self.sink.send(Topic::DeadLetter, refusal.reason.code(), letter.to_json()).await?;
         self.dead_letters += 1;
         Ok(())
+    }
+
+    /// Sends a dead letter unless the same content was put aside at an earlier poll: a page that stands for a day
+    /// would otherwise be put aside every few minutes. `refused` is the cursor's: fingerprints by key.
+    pub(crate) async fn put_aside(
+        &mut self,
+        refused: &mut serde_json::Map<String, Value>,
+        key: &str,
+        (file, line): (&str, Option<u64>),
+        bytes: &[u8],
+        refusal: &Refusal,
+    ) -> Result<(), SinkError> {
+        let content = Value::from(fingerprint(bytes));
+        if refused.get(key) == Some(&content) {
+            tracing::warn!(file, reason = refusal.reason.code(), "the same unusable answer as before");
+            return Ok(());
+        }
+        self.dead_letter(file, line, bytes, refusal).await?;
+        refused.insert(key.to_owned(), content);
+        Ok(())
+    }
+
+    /// What the poll brought.
+    pub(crate) fn outcome(
+        &self,
+        cursor: Value,
+        next_poll: DateTime<Utc>,
+        failures: Vec<SourceError>,
+    ) -> PollOutcome {
+        let (records, dead_letters) = (self.records, self.dead_letters);
+        PollOutcome { cursor, records, dead_letters, next_poll, failures }
     }
 }

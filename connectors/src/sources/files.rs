@@ -150,8 +150,7 @@ impl Source for FileSource {
             wait = wait.min(*apart);
         }
         let next_poll = if left { now } else { now + wait };
-        let (records, dead_letters) = (emitter.records, emitter.dead_letters);
-        Ok(PollOutcome { cursor: cursor.write(), records, dead_letters, next_poll, failures })
+        Ok(emitter.outcome(cursor.write(), next_poll, failures))
     }
 }
 

@@ -20,7 +20,7 @@ use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config, NoTls};
 
 use super::TableOptions;
-use crate::emit::Emitter;
+use crate::emit::{Emitter, not_a_cursor};
 use crate::profile::ProfileError;
 use crate::pseudonym::{PseudonymKey, redact_digits};
 use crate::records::Production;
@@ -147,10 +147,9 @@ impl Source for TableSource {
             // A table has no header and no trailer: nothing rejects the whole.
             let _ = production.end(&mut emitter).await?;
         }
-        let (records, dead_letters) = (emitter.records, emitter.dead_letters);
         let next_poll = if more { now } else { now + self.profile.every };
         let cursor = last.map_or(Value::Null, |key| json!({ "key": key }));
-        Ok(PollOutcome { cursor, records, dead_letters, next_poll, failures: Vec::new() })
+        Ok(emitter.outcome(cursor, next_poll, Vec::new()))
     }
 }
 
@@ -209,10 +208,6 @@ impl TableSource {
             return Ok(None);
         }
         let key = cursor.get("key").and_then(Value::as_i64);
-        key.map(Some).ok_or_else(|| SourceError::Stop {
-            attempt: format!("reading the cursor of {}", self.name),
-            cause: "it is JSON, but not a cursor of this source".to_owned(),
-            remedy: "put its last good copy back, or delete it to have everything sent again".to_owned(),
-        })
+        key.map(Some).ok_or_else(|| not_a_cursor(&self.name))
     }
 }

@@ -69,7 +69,7 @@ records:
     let text = refused(yaml);
     for expected in [
         "source: expected at most 40 characters",
-        "format: expected one of csv, ndjson, record; nearest: csv",
+        "format: expected one of csv, ndjson, record, table; nearest: csv",
         "decimal: expected one of comma, point; nearest: comma",
         "dates[0]: expected one of YYYY-MM-DD, DD-MM-YYYY, DDMMYYYY; nearest: YYYY-MM-DD",
         "files.redy: unknown key; nearest known: ready",

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::horizon;
+use crate::emit::not_a_cursor;
 
 /// A file that was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,11 +51,7 @@ impl Cursor {
         if value.is_null() {
             return Ok(Self::default());
         }
-        serde_json::from_value(value.clone()).map_err(|_| SourceError::Stop {
-            attempt: format!("reading the cursor of {name}"),
-            cause: "it is JSON, but not a cursor of this source".to_owned(),
-            remedy: "put its last good copy back, or delete it to have everything sent again".to_owned(),
-        })
+        serde_json::from_value(value.clone()).map_err(|_| not_a_cursor(name))
     }
 
     pub(super) fn write(&self) -> Value {
