@@ -1,5 +1,7 @@
 //! Helpers of the tests that cross crates: an engine on a folder of its own, fed by hand.
 
+pub mod cells;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

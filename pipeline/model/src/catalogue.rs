@@ -20,6 +20,7 @@ use datafusion::sql::resolve::resolve_table_references;
 use include_dir::{Dir, include_dir};
 use sha2::{Digest, Sha256};
 
+use crate::clauses;
 use crate::error::{ModelError, Problem, nearest};
 use crate::header::{self, Header};
 use crate::reference;
@@ -70,6 +71,12 @@ impl Layer {
 pub const EVENT_OFFICIAL: &str = "event_official";
 /// Deliveries as the staging layer sees them.
 pub const EVENT_DELIVERIES: &str = "event_deliveries";
+/// Events about persons as the staging layer sees them, see [`crate::persons`].
+pub const EVENT_PERSON: &str = "event_person";
+/// One row: the as-of date as `as_of_day`, days since 1970.
+pub const AS_OF: &str = "as_of";
+/// Newest month whose wages are delivered, by municipality; 0 stands for the whole country.
+pub const INCOME_DELIVERED: &str = "income_delivered";
 /// Indicators after disclosure control, with everything that was ever known.
 pub const DISCLOSED: &str = "disclosed";
 /// What the headers of the indicators say, as a table.
@@ -80,7 +87,9 @@ pub const EVALUATION: &str = "evaluation";
 /// SQL reads `reference/areas.csv` as `ref_areas`.
 pub const REFERENCE: &str = "ref_";
 
-const EVENTS: [&str; 2] = [EVENT_OFFICIAL, EVENT_DELIVERIES];
+const EVENTS: [&str; 3] = [EVENT_OFFICIAL, EVENT_DELIVERIES, EVENT_PERSON];
+/// What person-local SQL may read beside the events.
+const PARAMETERS: [&str; 2] = [AS_OF, INCOME_DELIVERED];
 const TABLE_INPUTS: [&str; 3] = [DISCLOSED, INDICATOR_CATALOGUE, EVALUATION];
 
 /// SQL functions that depend on when or how often they are called.
@@ -96,6 +105,15 @@ pub struct SourceFile {
     pub text: String,
 }
 
+/// What a model is about: decides which of the two evaluations runs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Domain {
+    /// Published figures.
+    Official,
+    /// Persons.
+    Person,
+}
+
 /// One checked SQL model.
 #[derive(Debug, Clone)]
 pub struct SqlModel {
@@ -109,6 +127,8 @@ pub struct SqlModel {
     pub sql: String,
     /// Names it reads.
     pub reads: BTreeSet<String>,
+    /// What it is about.
+    pub domain: Domain,
 }
 
 /// The whole model.
@@ -192,8 +212,10 @@ impl Model {
             problems.sort();
             return Err(ModelError::Invalid(problems));
         }
+        let mut models = in_order(models)?;
+        set_domains(&mut models);
         Ok(Self {
-            models: in_order(models)?,
+            models,
             reference,
             sql_sha256: hex::encode(sql_digest.finalize()),
             reference_sha256: hex::encode(reference_digest.finalize()),
@@ -232,7 +254,7 @@ fn load_model(file: &SourceFile, layer: Layer, name: &str) -> Result<SqlModel, V
         problems.push(at(file, line_in(&error.to_string()), format!("not valid SQL: {error}")));
     });
     let mut reads = BTreeSet::new();
-    if let Ok(statements) = statements {
+    if let Ok(statements) = &statements {
         match (statements.len(), statements.front()) {
             (1, Some(statement)) => match resolve_table_references(statement, true) {
                 Ok((tables, _)) => reads.extend(tables.iter().map(|table| table.table().to_owned())),
@@ -243,12 +265,17 @@ fn load_model(file: &SourceFile, layer: Layer, name: &str) -> Result<SqlModel, V
             }
         }
     }
+    if let (Some(header), Ok(statements)) = (&header, &statements) {
+        for (word, message) in clauses::refused(header, statements) {
+            problems.push(at(file, line_of(&file.text, &word), message));
+        }
+    }
     for (number, line) in file.text.lines().enumerate() {
         let code = line.split("--").next().unwrap_or_default().to_ascii_lowercase();
         let words = code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         for word in words.filter(|word| IMPURE.contains(word)) {
             let message =
-                format!("{word} depends on when it runs: read as_of or evaluated_at from {EVALUATION}");
+                format!("{word} depends on when it runs: read the as-of date from {AS_OF} or {EVALUATION}");
             problems.push(at(file, number + 1, message));
         }
     }
@@ -259,6 +286,7 @@ fn load_model(file: &SourceFile, layer: Layer, name: &str) -> Result<SqlModel, V
             header,
             sql: file.text.clone(),
             reads,
+            domain: Domain::Official,
         }),
         _ => Err(problems),
     }
@@ -275,8 +303,10 @@ fn line_in(message: &str) -> usize {
 
 /// The first line on which a name stands as a whole word, or 0.
 fn line_of(text: &str, name: &str) -> usize {
-    let is_word =
-        |line: &str| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == name);
+    let is_word = |line: &str| {
+        line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .any(|word| word.eq_ignore_ascii_case(name))
+    };
     text.lines().position(|line| !line.starts_with("--") && is_word(line)).map_or(0, |index| index + 1)
 }
 
@@ -290,22 +320,31 @@ fn check_reads(
     for name in &model.reads {
         let allowed = if EVENTS.contains(&name.as_str()) {
             layer == Layer::Staging
+        } else if PARAMETERS.contains(&name.as_str()) {
+            layer == Layer::Local || model.header.derived
         } else if TABLE_INPUTS.contains(&name.as_str()) {
             layer == Layer::Table
         } else if name.strip_prefix(REFERENCE).is_some_and(|stem| reference.contains_key(stem)) {
-            layer >= Layer::Additive
+            layer >= Layer::Local
         } else if let Some(read) = models.get(name) {
             let from = read.header.layer;
             match layer {
                 Layer::Staging => false,
                 Layer::Local => from <= Layer::Local,
+                // What is made anew from cells reads cells only.
+                Layer::Additive if model.header.derived => from == Layer::Additive,
                 Layer::Additive => from == Layer::Local || from == Layer::Additive,
                 Layer::Published => from == Layer::Additive || from == Layer::Published,
                 Layer::Table => from == Layer::Table || read.header.public,
             }
         } else {
-            let known =
-                models.keys().chain(reference.keys()).map(String::as_str).chain(EVENTS).chain(TABLE_INPUTS);
+            let known = models
+                .keys()
+                .chain(reference.keys())
+                .map(String::as_str)
+                .chain(EVENTS)
+                .chain(PARAMETERS)
+                .chain(TABLE_INPUTS);
             let hint = nearest(name, known).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
             problems.push(Problem {
                 file: model.path.clone(),
@@ -337,6 +376,17 @@ fn check_counts(model: &SqlModel, models: &BTreeMap<String, SqlModel>, problems:
             line: 1,
             message: format!("counts: {counts} is no indicator{hint}"),
         });
+    }
+}
+
+/// A model is about persons if anything it reads is.
+fn set_domains(models: &mut [SqlModel]) {
+    let mut persons: BTreeSet<String> = [EVENT_PERSON.to_owned(), "ref_benefits".to_owned()].into();
+    for model in models {
+        if model.reads.iter().any(|name| persons.contains(name)) {
+            model.domain = Domain::Person;
+            persons.insert(model.name.clone());
+        }
     }
 }
 

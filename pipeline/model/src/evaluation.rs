@@ -23,8 +23,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use rettidig_event::{delivery, official};
 
 use crate::catalogue::{
-    DISCLOSED, EVALUATION, EVENT_DELIVERIES, EVENT_OFFICIAL, INDICATOR_CATALOGUE, Layer, Model, REFERENCE,
-    SqlModel,
+    DISCLOSED, Domain, EVALUATION, EVENT_DELIVERIES, EVENT_OFFICIAL, INDICATOR_CATALOGUE, Layer, Model,
+    REFERENCE, SqlModel,
 };
 use crate::contract::{TABLES, Table};
 use crate::disclosure::{
@@ -125,7 +125,8 @@ impl Model {
         }
         let mut groups = Groups::default();
         let mut changes: BTreeMap<(GroupKey, i32), Vec<Change>> = BTreeMap::new();
-        for model in self.models.iter().filter(|model| model.header.layer < Layer::Table) {
+        let models = self.models.iter().filter(|model| model.domain == Domain::Official);
+        for model in models.filter(|model| model.header.layer < Layer::Table) {
             let mut batch = session.query(&model.name, &model.sql).await?;
             if model.name == "official_figures" {
                 groups.digests = digests(model, &batch)?;
@@ -176,7 +177,7 @@ impl Model {
             session.register(&name, batch)?;
         }
         let mut tables = BTreeMap::new();
-        for model in &self.models {
+        for model in self.models.iter().filter(|model| model.domain == Domain::Official) {
             match model.header.layer {
                 Layer::Staging if model.header.public => {
                     session.register(&model.name, session.query(&model.name, &model.sql).await?)?;
@@ -212,7 +213,8 @@ impl Model {
         session.register(EVENT_OFFICIAL, RecordBatch::new_empty(official::schema()))?;
         session.register(EVENT_DELIVERIES, RecordBatch::new_empty(delivery::schema()))?;
         let mut empty = BTreeMap::new();
-        for model in self.models.iter().filter(|model| model.header.layer <= Layer::Local) {
+        let models = self.models.iter().filter(|model| model.domain == Domain::Official);
+        for model in models.filter(|model| model.header.layer <= Layer::Local) {
             let batch = session.query(&model.name, &model.sql).await?;
             if model.header.public && model.header.layer == Layer::Local {
                 empty.insert(model.name.clone(), batch.clone());

@@ -47,6 +47,8 @@ pub struct Header {
     pub source: String,
     /// L: the columns within which the result is local, i.e. can be computed alone.
     pub local: Vec<String>,
+    /// A: made anew from the cells of other measures instead of being added up.
+    pub derived: bool,
     /// S and L: carries no number of persons, so published tables may read it before disclosure control.
     pub public: bool,
     /// P: areas add up (`sum`) or do not (`none`).
@@ -61,7 +63,7 @@ pub struct Header {
     pub better: Better,
 }
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "layer",
     "grain",
     "unit",
@@ -69,6 +71,7 @@ const KEYS: [&str; 13] = [
     "danish",
     "source",
     "local",
+    "derived",
     "public",
     "areas",
     "adds_over",
@@ -122,6 +125,7 @@ pub fn parse(file: &str, text: &str) -> Result<Header, Vec<Problem>> {
     };
     let layer = Layer::ALL[choose("layer", &Layer::ALL.map(Layer::letter))];
     let public = choose("public", &["no", "yes"]) == 1;
+    let derived = choose("derived", &["no", "yes"]) == 1;
     let areas_add_up = choose("areas", &["none", "sum"]) == 1;
     let adds_over = [AddsOver::None, AddsOver::Benefit, AddsOver::Breakdown]
         [choose("adds_over", &["none", "benefit", "breakdown"])];
@@ -136,6 +140,9 @@ pub fn parse(file: &str, text: &str) -> Result<Header, Vec<Problem>> {
     if layer == Layer::Local && !values.contains_key("local") {
         problem(1, "a local model needs the header key local: the columns it can be cut by".to_owned());
     }
+    if let (true, Some((line, _))) = (derived && layer != Layer::Additive, values.get("derived")) {
+        problem(*line, "only measures (layer A) can be derived".to_owned());
+    }
     if let (true, Some((line, _))) = (public && layer > Layer::Local, values.get("public")) {
         problem(*line, "only staging and local models can be public".to_owned());
     }
@@ -147,6 +154,7 @@ pub fn parse(file: &str, text: &str) -> Result<Header, Vec<Problem>> {
         danish: get("danish"),
         source: get("source"),
         local: list("local"),
+        derived,
         public,
         areas_add_up,
         adds_over,

@@ -2,15 +2,19 @@
 //!
 //! SQL files ([`catalogue`]) with checked headers ([`header`]), reference tables ([`reference`]), disclosure
 //! control ([`disclosure`]), the contracts of the published tables ([`contract`]) and the two pure
-//! evaluations that turn events into tables ([`evaluation`]). Nothing here does IO, reads a clock or knows
+//! evaluations that turn events into tables: of official figures ([`evaluation`]) and of persons ([`persons`]). Nothing here does IO, reads a clock or knows
 //! Kafka: Arrow batches in, Arrow batches out.
 
+pub mod calendar;
 pub mod catalogue;
+mod clauses;
 pub mod contract;
 pub mod disclosure;
 pub mod error;
 pub mod evaluation;
+pub mod functions;
 pub mod header;
+pub mod persons;
 pub mod reference;
 pub mod session;
 

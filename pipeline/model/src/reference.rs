@@ -12,7 +12,7 @@ use arrow::csv::ReaderBuilder;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 /// Declares a reference table: name and columns. A trailing `?` marks a column that may be blank.
-const TABLES: [(&str, &[(&str, DataType)]); 4] = [
+const TABLES: [(&str, &[(&str, DataType)]); 5] = [
     (
         "areas",
         &[
@@ -32,6 +32,7 @@ const TABLES: [(&str, &[(&str, DataType)]); 4] = [
         "benefits",
         &[
             ("code", DataType::Utf8),
+            ("number", DataType::Int32),
             ("danish", DataType::Utf8),
             ("jobindsats_family?", DataType::Utf8),
             ("gap_rule", DataType::Utf8),
@@ -39,6 +40,15 @@ const TABLES: [(&str, &[(&str, DataType)]); 4] = [
             ("net_yearly_cost_oere?", DataType::Int64),
             ("valid_from", DataType::Date32),
             ("valid_to?", DataType::Date32),
+        ],
+    ),
+    (
+        "refund_ladder",
+        &[
+            ("valid_from", DataType::Date32),
+            ("first_day", DataType::Int32),
+            ("last_day?", DataType::Int32),
+            ("percent", DataType::Int32),
         ],
     ),
     (

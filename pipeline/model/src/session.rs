@@ -10,6 +10,10 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 
 use crate::error::ModelError;
+use crate::functions;
+
+/// Rows that operators are given at a time.
+const ROWS: usize = 8_192;
 
 /// Threads one evaluation may use.
 const PARTITIONS: usize = 2;
@@ -19,20 +23,34 @@ pub struct Session(SessionContext);
 
 impl Default for Session {
     fn default() -> Self {
-        let mut config = SessionConfig::new().with_target_partitions(PARTITIONS);
-        // Published tables promise plain Utf8.
-        config.options_mut().sql_parser.map_string_types_to_utf8view = false;
-        Self(SessionContext::new_with_config(config))
+        Self::with(SessionConfig::new().with_target_partitions(PARTITIONS))
     }
 }
 
 impl Session {
+    fn with(mut config: SessionConfig) -> Self {
+        // Published tables promise plain Utf8.
+        config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+        let context = SessionContext::new_with_config(config);
+        functions::register(&context);
+        Self(context)
+    }
+
+    /// A session on one thread: its caller runs several side by side, each over other persons.
+    pub fn single() -> Self {
+        Self::with(SessionConfig::new().with_target_partitions(1))
+    }
+
     /// Makes a table known.
     ///
     /// # Errors
     /// If the name is taken.
     pub fn register(&self, name: &str, batch: RecordBatch) -> Result<(), ModelError> {
-        let table = MemTable::try_new(batch.schema(), vec![vec![batch]]);
+        // Operators work best on pieces that fit a processor's cache; a slice copies nothing.
+        let rows = batch.num_rows();
+        let piece = |from: usize| batch.slice(from, (rows - from).min(ROWS));
+        let pieces = (0..rows).step_by(ROWS).map(piece).collect();
+        let table = MemTable::try_new(batch.schema(), vec![pieces]);
         table
             .and_then(|table| self.0.register_table(name, Arc::new(table)))
             .map(drop)

@@ -1,0 +1,417 @@
+//! The evaluation of persons: the whole history of some persons → their cells.
+//!
+//! The unit of change is a person. [`prepare`] turns rows of the log into the table that staging reads: persons become
+//! dense numbers, each row gets its rank in the person's order (recorded, source, id, revision), and superseded
+//! revisions are marked. [`Model::evaluate_persons`] runs the local and the additive SQL over it. Cells of disjoint sets
+//! of persons add up to the cells of all, which is what makes `old out, new in` exact and lets threads share the work.
+//! [`Model::derive`] makes the measures that are functions of other cells and of the as-of date.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::{cast, take};
+use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
+use chrono::{Datelike, NaiveDate};
+use rettidig_event::PersonId;
+
+use crate::catalogue::{AS_OF, Domain, EVENT_PERSON, INCOME_DELIVERED, Layer, Model, REFERENCE, SqlModel};
+use crate::error::ModelError;
+use crate::session::Session;
+
+/// Cells by measure: grain columns (Int64 or Utf8) first, then Int64 columns that add up.
+pub type Cells = BTreeMap<String, RecordBatch>;
+
+/// Name of the local model that says when a person's cells change by time alone.
+const NEXT_CHANGES: &str = "next_changes";
+
+/// Histories of some persons, ready for the SQL.
+#[derive(Debug)]
+pub struct Histories {
+    /// The table that staging reads, see [`schema`].
+    pub rows: RecordBatch,
+    /// The persons; a person's number is its place here.
+    pub persons: Vec<PersonId>,
+}
+
+/// What beside the events decides about a person's cells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameters {
+    /// The as-of date.
+    pub as_of: NaiveDate,
+    /// Newest month (months since January 1970) whose wages are delivered, by municipality; 0 is the whole country.
+    pub income_delivered: BTreeMap<i32, i32>,
+}
+
+/// When time alone changes a person's cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NextChange {
+    /// The first such day, days since 1970.
+    pub wake_day: Option<i32>,
+    /// The first month whose wages are awaited, months since January 1970.
+    pub awaited_month: Option<i32>,
+}
+
+/// What the evaluation of some persons gives.
+#[derive(Debug)]
+pub struct PersonResult {
+    /// Their cells.
+    pub cells: Cells,
+    /// When time alone changes them; persons without an entry never change.
+    pub next: Vec<(PersonId, NextChange)>,
+}
+
+/// Schema of the table that staging reads. Everything is Int64 but texts and truth values: days since 1970, months
+/// since January 1970, øre, minutes; `person` is a dense number, `rank` the place in the person's order of rows.
+pub fn schema() -> SchemaRef {
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+        let integer = |name: &str, nullable| Field::new(name, DataType::Int64, nullable);
+        Arc::new(Schema::new(vec![
+            integer("person", false),
+            integer("rank", false),
+            Field::new("is_current", DataType::Boolean, false),
+            integer("kind", false),
+            integer("op", false),
+            integer("municipality", false),
+            integer("birth_month", true),
+            integer("sex", true),
+            integer("benefit", true),
+            integer("from_day", true),
+            integer("to_day", true),
+            integer("minutes", true),
+            integer("amount_oere", true),
+            integer("refund_oere", true),
+            Field::new("detail", DataType::Utf8, true),
+            Field::new("passed", DataType::Boolean, true),
+        ]))
+    });
+    SCHEMA.clone()
+}
+
+/// Days since 1970 of a date.
+pub fn day_of(date: NaiveDate) -> i64 {
+    i64::from(date.num_days_from_ce()) - 719_163
+}
+
+/// Prepares rows of the log (schema [`rettidig_event::person::schema`], sorted by person, no identity twice).
+///
+/// # Errors
+/// Only if the rows have not that schema, which is a bug.
+pub fn prepare(rows: &RecordBatch) -> Result<Histories, ModelError> {
+    let fail = |error| ModelError::evaluation(EVENT_PERSON, error);
+    let column = |name: &str| -> Result<&ArrayRef, ModelError> {
+        rows.column_by_name(name).ok_or_else(|| ModelError::Contract {
+            model: EVENT_PERSON.to_owned(),
+            message: format!("no column {name}"),
+        })
+    };
+    let person = column("person")?.as_fixed_size_binary();
+    let recorded = column("recorded_at")?.as_primitive::<TimestampMicrosecondType>();
+    let topic = column("topic")?.as_primitive::<Int32Type>();
+    let op = column("op")?.as_primitive::<Int32Type>();
+    let (source, id) = (column("source")?.as_string::<i32>(), column("id")?.as_string::<i32>());
+    let revision = column("revision")?.as_primitive::<Int64Type>();
+
+    let count = rows.num_rows();
+    let mut persons: Vec<PersonId> = Vec::new();
+    let (mut number, mut rank, mut is_current) = (vec![0_i64; count], vec![0_i64; count], vec![true; count]);
+    let mut order: Vec<usize> = Vec::new();
+    let mut newest: HashMap<(i32, &str, &str), i64> = HashMap::new();
+    let mut first = 0;
+    while first < count {
+        let bytes = person.value(first);
+        let end = (first..count).find(|row| person.value(*row) != bytes).unwrap_or(count);
+        order.clear();
+        order.extend(first..end);
+        let place = |row: usize| (recorded.value(row), source.value(row), id.value(row), revision.value(row));
+        order.sort_unstable_by(|a, b| {
+            recorded.value(*a).cmp(&recorded.value(*b)).then_with(|| place(*a).cmp(&place(*b)))
+        });
+        for (place, row) in order.iter().zip(0_i64..) {
+            rank[*place] = row;
+            number[*place] = i64::try_from(persons.len()).unwrap_or(i64::MAX);
+        }
+        let records = || (first..end).filter(|row| op.value(*row) != 0);
+        newest.clear();
+        for row in records() {
+            let known =
+                newest.entry((topic.value(row), source.value(row), id.value(row))).or_insert(i64::MIN);
+            *known = (*known).max(revision.value(row));
+        }
+        for row in records() {
+            let known = newest.get(&(topic.value(row), source.value(row), id.value(row)));
+            is_current[row] = known == Some(&revision.value(row));
+        }
+        let mut id = PersonId::default();
+        id.copy_from_slice(bytes);
+        persons.push(id);
+        first = end;
+    }
+    let long = |name: &str| -> Result<ArrayRef, ModelError> {
+        let days = column(name)?;
+        let numbers = match days.data_type() {
+            DataType::Date32 => cast(days, &DataType::Int32).map_err(fail)?,
+            _ => Arc::clone(days),
+        };
+        cast(&numbers, &DataType::Int64).map_err(fail)
+    };
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from(number)),
+        Arc::new(Int64Array::from(rank)),
+        Arc::new(BooleanArray::from(is_current)),
+        long("kind")?,
+        long("op")?,
+        long("municipality")?,
+        long("birth_month")?,
+        long("sex")?,
+        long("benefit")?,
+        long("from_day")?,
+        long("to_day")?,
+        long("minutes")?,
+        long("amount_oere")?,
+        long("refund_oere")?,
+        Arc::clone(column("detail")?),
+        Arc::clone(column("passed")?),
+    ];
+    let rows = RecordBatch::try_new(schema(), columns).map_err(fail)?;
+    Ok(Histories { rows, persons })
+}
+
+impl Histories {
+    /// Cuts the histories into parts of about as many rows; a person is never cut.
+    ///
+    /// # Errors
+    /// Only if Arrow fails, which is a bug.
+    pub fn split(self, parts: usize) -> Result<Vec<Self>, ModelError> {
+        let rows = self.rows.num_rows();
+        if parts <= 1 || rows == 0 {
+            return Ok(vec![self]);
+        }
+        let number = self.rows.column(0).as_primitive::<Int64Type>();
+        let mut split = Vec::with_capacity(parts);
+        let mut from = 0;
+        for part in 1..=parts {
+            let mut to = (rows * part / parts).max(from);
+            while to > from && to < rows && number.value(to) == number.value(to - 1) {
+                to += 1;
+            }
+            if to > from {
+                let cut = self.rows.slice(from, to - from);
+                // Numbers stay; they index the same list of persons.
+                split.push(Self { rows: cut, persons: self.persons.clone() });
+            }
+            from = to;
+        }
+        Ok(split)
+    }
+}
+
+fn parameters(session: &Session, parameters: &Parameters) -> Result<(), ModelError> {
+    let fail = |error| ModelError::evaluation(AS_OF, error);
+    let day: ArrayRef = Arc::new(Int64Array::from(vec![day_of(parameters.as_of)]));
+    session.register(AS_OF, RecordBatch::try_from_iter([("as_of_day", day)]).map_err(fail)?)?;
+    let integers = |values: Vec<i64>| -> ArrayRef { Arc::new(Int64Array::from(values)) };
+    let delivered = RecordBatch::try_from_iter([
+        ("municipality", integers(parameters.income_delivered.keys().map(|code| i64::from(*code)).collect())),
+        (
+            "newest_month",
+            integers(parameters.income_delivered.values().map(|month| i64::from(*month)).collect()),
+        ),
+    ]);
+    session.register(INCOME_DELIVERED, delivered.map_err(fail)?)
+}
+
+impl Model {
+    fn of_persons(&self) -> impl Iterator<Item = &SqlModel> {
+        self.models.iter().filter(|model| model.domain == Domain::Person)
+    }
+
+    /// The measures that are added up over persons.
+    pub fn additive(&self) -> impl Iterator<Item = &SqlModel> {
+        self.of_persons().filter(|model| model.header.layer == Layer::Additive && !model.header.derived)
+    }
+
+    /// The measures that are made anew from cells.
+    pub fn derived(&self) -> impl Iterator<Item = &SqlModel> {
+        self.of_persons().filter(|model| model.header.layer == Layer::Additive && model.header.derived)
+    }
+
+    /// Evaluates the persons whose whole histories are given.
+    ///
+    /// # Errors
+    /// [`ModelError::Evaluation`] if SQL fails, [`ModelError::Contract`] if a result has not the columns that its layer
+    /// promises.
+    pub async fn evaluate_persons(
+        &self,
+        histories: &Histories,
+        with: &Parameters,
+    ) -> Result<PersonResult, ModelError> {
+        let session = Session::single();
+        session.register(EVENT_PERSON, histories.rows.clone())?;
+        parameters(&session, with)?;
+        self.register_reference(&session)?;
+        let mut result = PersonResult { cells: Cells::new(), next: Vec::new() };
+        for model in
+            self.of_persons().filter(|model| !model.header.derived && model.header.layer < Layer::Published)
+        {
+            let batch = session.query(&model.name, &model.sql).await?;
+            if model.header.layer == Layer::Additive {
+                result.cells.insert(model.name.clone(), checked(model, batch)?);
+                continue;
+            }
+            if model.name == NEXT_CHANGES {
+                result.next = next_changes(&batch, &histories.persons);
+            }
+            session.register(&model.name, batch)?;
+        }
+        Ok(result)
+    }
+
+    /// Makes the derived measures from all cells.
+    ///
+    /// # Errors
+    /// As [`Model::evaluate_persons`].
+    pub async fn derive(&self, cells: &Cells, with: &Parameters) -> Result<Cells, ModelError> {
+        let session = Session::default();
+        parameters(&session, with)?;
+        self.register_reference(&session)?;
+        for (name, batch) in cells {
+            session.register(name, batch.clone())?;
+        }
+        let mut derived = Cells::new();
+        for model in self.derived() {
+            let batch = session.query(&model.name, &model.sql).await?;
+            derived.insert(model.name.clone(), checked(model, batch)?);
+        }
+        Ok(derived)
+    }
+
+    /// Empty cells of every additive measure.
+    ///
+    /// # Errors
+    /// As [`Model::evaluate_persons`].
+    pub async fn empty_cells(&self) -> Result<Cells, ModelError> {
+        let histories = Histories { rows: RecordBatch::new_empty(schema()), persons: Vec::new() };
+        let with = Parameters { as_of: NaiveDate::default(), income_delivered: BTreeMap::new() };
+        Ok(self.evaluate_persons(&histories, &with).await?.cells)
+    }
+
+    fn register_reference(&self, session: &Session) -> Result<(), ModelError> {
+        for (name, batch) in &self.reference {
+            session.register(&format!("{REFERENCE}{name}"), batch.clone())?;
+        }
+        Ok(())
+    }
+}
+
+/// Brings the columns of a measure into order, grain first, and refuses anything but Int64 and text in the grain and
+/// Int64 beside it.
+fn checked(model: &SqlModel, batch: RecordBatch) -> Result<RecordBatch, ModelError> {
+    let contract = |message: String| ModelError::Contract { model: model.path.clone(), message };
+    let schema = batch.schema();
+    let grain = &model.header.grain;
+    let mut places = Vec::with_capacity(schema.fields().len());
+    for name in grain {
+        let place = schema.index_of(name).map_err(|_| contract(format!("grain column {name} is missing")))?;
+        if !matches!(schema.field(place).data_type(), DataType::Int64 | DataType::Utf8) {
+            return Err(contract(format!("grain column {name}: expected Int64 or Utf8")));
+        }
+        places.push(place);
+    }
+    for (place, field) in
+        schema.fields().iter().enumerate().filter(|(place, _)| !places.contains(place)).collect::<Vec<_>>()
+    {
+        if field.data_type() != &DataType::Int64 {
+            return Err(contract(format!(
+                "column {}: expected Int64, got {}",
+                field.name(),
+                field.data_type()
+            )));
+        }
+        places.push(place);
+    }
+    batch.project(&places).map_err(|error| ModelError::evaluation(&model.name, error))
+}
+
+fn next_changes(batch: &RecordBatch, persons: &[PersonId]) -> Vec<(PersonId, NextChange)> {
+    let column =
+        |name: &str| batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int64Type>());
+    let (Some(person), Some(wake), Some(awaited)) =
+        (column("person"), column("wake_day"), column("awaited_month"))
+    else {
+        return Vec::new();
+    };
+    let value = |column: &Int64Array, row: usize| {
+        column.is_valid(row).then(|| i32::try_from(column.value(row)).unwrap_or(i32::MAX))
+    };
+    (0..batch.num_rows())
+        .filter_map(|row| {
+            let person = persons.get(usize::try_from(person.value(row)).ok()?)?;
+            Some((*person, NextChange { wake_day: value(wake, row), awaited_month: value(awaited, row) }))
+        })
+        .collect()
+}
+
+/// Sorts rows of the log by person and drops later rows of an identity that is there already; `conflicts` are rows
+/// dropped although their content differs. Rows come in the order of arrival.
+///
+/// # Errors
+/// Only if the rows have not the schema of the log, which is a bug.
+pub fn sorted_unique(rows: &RecordBatch) -> Result<(RecordBatch, Vec<u32>, Vec<u32>), ModelError> {
+    let fail = |error| ModelError::evaluation(EVENT_PERSON, error);
+    let person = rows.column(0).as_fixed_size_binary();
+    let (topic, op) =
+        (rows.column(1).as_primitive::<Int32Type>(), rows.column(4).as_primitive::<Int32Type>());
+    let (source, id) = (rows.column(2).as_string::<i32>(), rows.column(3).as_string::<i32>());
+    let revision = rows.column(5).as_primitive::<Int64Type>();
+    let mut order: Vec<u32> = (0..u32::try_from(rows.num_rows()).unwrap_or(u32::MAX)).collect();
+    let key = |row: usize| {
+        let add = op.value(row) == 0;
+        (person.value(row), topic.value(row), source.value(row), id.value(row), !add, revision.value(row))
+    };
+    // Stable by arrival: the row's place is the last part of the key.
+    order.sort_unstable_by(|a, b| {
+        let (x, y) = (*a as usize, *b as usize);
+        person.value(x).cmp(person.value(y)).then_with(|| key(x).cmp(&key(y))).then(a.cmp(b))
+    });
+    let (mut keep, mut duplicates, mut conflicts) = (Vec::with_capacity(order.len()), Vec::new(), Vec::new());
+    for row in order {
+        match keep.last() {
+            Some(first) if key(*first as usize) == key(row as usize) => {
+                let same = same_content(rows, *first as usize, row as usize);
+                if same { duplicates.push(row) } else { conflicts.push(row) }
+            }
+            _ => keep.push(row),
+        }
+    }
+    let keep = UInt32Array::from(keep);
+    let columns: Result<Vec<ArrayRef>, _> =
+        rows.columns().iter().map(|column| take(column, &keep, None)).collect();
+    let sorted = RecordBatch::try_new(rows.schema(), columns.map_err(fail)?).map_err(fail)?;
+    Ok((sorted, duplicates, conflicts))
+}
+
+/// Whether two rows say the same; where they stood on the topic does not matter.
+fn same_content(rows: &RecordBatch, a: usize, b: usize) -> bool {
+    let schema = rows.schema();
+    let fields = schema.fields().iter().zip(rows.columns());
+    fields
+        .filter(|(field, _)| !matches!(field.name().as_str(), "topic_partition" | "topic_offset"))
+        .all(|(_, column)| column.slice(a, 1) == column.slice(b, 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_measure_can_be_planned_and_gives_nothing_for_nobody() {
+        let model = Model::embedded().unwrap_or_else(|error| panic!("{error}"));
+        let cells = model.empty_cells().await.unwrap_or_else(|error| panic!("{error:?}"));
+        assert_eq!(cells.len(), model.additive().count());
+        assert!(cells.values().all(|batch| batch.num_rows() == 0));
+        let with = Parameters { as_of: NaiveDate::default(), income_delivered: BTreeMap::new() };
+        let derived = model.derive(&cells, &with).await.unwrap_or_else(|error| panic!("{error:?}"));
+        assert_eq!(derived.len(), 3);
+    }
+}

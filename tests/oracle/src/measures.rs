@@ -1,0 +1,363 @@
+//! The measures, one function for each family: what one person adds to the cells.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rettidig_event::{benefit, person::kind};
+
+use crate::calendar::{
+    Day, Month, first_day_of, last_day_of, month_of, month_text, months_after, quarter_text,
+};
+use crate::facts::{Facts, Interval, Spell};
+use crate::reference::Benefits;
+use crate::{Cells, MEASURES};
+
+/// 1 January 2016, the day the refund ladder begins.
+const LADDER_FROM: Day = 16_801;
+
+/// One value of a grain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    None,
+    Municipality(i32),
+    Benefit(i32),
+    Month(Month),
+    /// Any month of the quarter's.
+    Quarter(Month),
+    Week(i32),
+    Text(&'static str),
+}
+use Part::{Municipality, Quarter, Text, Week};
+
+impl Part {
+    fn text(self) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Municipality(code) => Some(format!("{code:04}")),
+            Self::Benefit(number) => Some(benefit::code_of(number).expect("a benefit").to_owned()),
+            Self::Month(month) => Some(month_text(month)),
+            Self::Quarter(month) => Some(quarter_text(month)),
+            Self::Week(week) => Some(format!("{week:03}")),
+            Self::Text(text) => Some(text.to_owned()),
+        }
+    }
+}
+
+/// Cells under construction: grain, padded, → integers, padded.
+type Sums = BTreeMap<[Part; 5], [i64; 4]>;
+
+/// The sums over the persons counted so far.
+#[derive(Debug, Default)]
+pub(crate) struct Tally(BTreeMap<&'static str, Sums>);
+
+impl Tally {
+    fn add<const GRAIN: usize, const WIDTH: usize>(
+        &mut self,
+        measure: &'static str,
+        grain: [Part; GRAIN],
+        integers: [i64; WIDTH],
+    ) {
+        if integers == [0; WIDTH] {
+            return;
+        }
+        let mut key = [Part::None; 5];
+        key[..GRAIN].copy_from_slice(&grain);
+        let sums = self.0.entry(measure).or_default().entry(key).or_default();
+        for (sum, integer) in sums.iter_mut().zip(integers) {
+            *sum += integer;
+        }
+    }
+
+    pub fn into_cells(mut self) -> Cells {
+        let mut cells = Cells::new();
+        for (measure, grain, integers) in MEASURES {
+            let rows = cells.entry(measure.to_owned()).or_default();
+            for (key, sums) in self.0.remove(measure).unwrap_or_default() {
+                let key: Vec<String> = key.into_iter().filter_map(Part::text).collect();
+                assert_eq!(key.len(), grain.len(), "{measure}: the grain of {key:?}");
+                let sums = sums[..integers.len()].to_vec();
+                if sums.iter().any(|sum| *sum != 0) {
+                    rows.insert(key, sums);
+                }
+            }
+        }
+        assert!(self.0.is_empty(), "measures that are not listed: {:?}", self.0.keys());
+        cells
+    }
+}
+
+/// Adds one person to every measure.
+pub(crate) fn count(
+    facts: &Facts,
+    benefits: &Benefits,
+    income_delivered: &[(i32, Month)],
+    tally: &mut Tally,
+) {
+    count_days(facts, tally);
+    count_money(facts, tally);
+    for spell in &facts.spells {
+        count_flows(facts, spell, tally);
+        count_stocks(facts, spell, tally);
+        count_survival(facts, spell, tally);
+        if spell.ended() {
+            count_duration(spell, tally);
+            count_status_after(facts, spell, income_delivered, tally);
+            count_relapse(facts, spell, tally);
+        }
+    }
+    count_steps(facts, tally);
+    count_expected_refund(facts, benefits, tally);
+}
+
+/// `covered`, `activated`, `under_30`: day by day.
+fn count_days(facts: &Facts, tally: &mut Tally) {
+    #[derive(Default)]
+    struct Days {
+        covered: i64,
+        activated: i64,
+    }
+    for (benefit, days) in &facts.covered {
+        let mut months: BTreeMap<(i32, Month), Days> = BTreeMap::new();
+        for (&day, &municipality) in days {
+            let cell = months.entry((municipality, month_of(day))).or_default();
+            cell.covered += 1;
+            cell.activated += i64::from(facts.activated_on(day));
+        }
+        for ((municipality, month), Days { covered, activated }) in months {
+            let cell = [Municipality(municipality), Part::Benefit(*benefit), Part::Month(month)];
+            let [municipality, benefit, at] = cell;
+            for (breakdown, value) in facts.breakdowns(month) {
+                let grain = [municipality, benefit, at, Text(breakdown), Text(value)];
+                tally.add("covered", grain, [covered, 1]);
+                tally.add("activated", grain, [activated, i64::from(activated > 0)]);
+            }
+            match facts.age_at_end_of(month) {
+                None => tally.add("under_30", cell, [0, covered]),
+                Some(..30) => tally.add("under_30", cell, [covered, 0]),
+                Some(30..) => {}
+            }
+        }
+    }
+}
+
+/// Ruling 5: the interval's days in each month, and an amount spread over them.
+fn spread(interval: &Interval, amount_oere: i64) -> BTreeMap<Month, i64> {
+    let mut days: BTreeMap<Month, i64> = BTreeMap::new();
+    for day in interval.from..=interval.to {
+        *days.entry(month_of(day)).or_default() += 1;
+    }
+    let length = i64::from(interval.to - interval.from + 1);
+    // Integer division of Rust truncates toward zero.
+    let mut shares: BTreeMap<Month, i64> =
+        days.into_iter().map(|(month, days)| (month, amount_oere * days / length)).collect();
+    let rest = amount_oere - shares.values().sum::<i64>();
+    *shares.entry(month_of(interval.to)).or_default() += rest;
+    shares
+}
+
+/// `amounts`.
+fn count_money(facts: &Facts, tally: &mut Tally) {
+    for interval in &facts.intervals {
+        let grain = |month| {
+            [Municipality(interval.municipality), Part::Benefit(interval.benefit), Part::Month(month)]
+        };
+        for (month, share) in spread(interval, interval.amount_oere) {
+            tally.add("amounts", grain(month), [share, 0]);
+        }
+        for (month, share) in spread(interval, interval.refund_oere) {
+            tally.add("amounts", grain(month), [0, share]);
+        }
+    }
+}
+
+/// `spell_flows`; ruling 11: a spell is broken down as of the month it began in.
+fn count_flows(facts: &Facts, spell: &Spell, tally: &mut Tally) {
+    for (breakdown, value) in facts.breakdowns(month_of(spell.first)) {
+        let grain = |municipality, day| {
+            let (benefit, month) = (Part::Benefit(spell.benefit), Part::Month(month_of(day)));
+            [Municipality(municipality), benefit, month, Text(breakdown), Text(value)]
+        };
+        tally.add("spell_flows", grain(spell.first_municipality, spell.first), [1, 0]);
+        if spell.ended() {
+            tally.add("spell_flows", grain(spell.last_municipality, spell.last), [0, 1]);
+        }
+    }
+}
+
+/// `spell_stocks` and `long_sickness`: every month from the spell's first to that of the as-of date.
+fn count_stocks(facts: &Facts, spell: &Spell, tally: &mut Tally) {
+    let values = facts.breakdowns(month_of(spell.first));
+    let sickness = benefit::number_of("sickness");
+    for month in month_of(spell.first)..=month_of(facts.as_of) {
+        let (first, last) = (first_day_of(month), last_day_of(month));
+        let ended_before = spell.ended() && spell.last < first;
+        let ended_within = spell.ended() && spell.last <= last;
+        let open_start = spell.first < first && !ended_before;
+        let open_end = spell.first <= last && !ended_within;
+        let running = if open_end { i64::from(last - spell.first + 1) } else { 0 };
+        let municipality = Municipality(spell.last_municipality);
+        for (breakdown, value) in values {
+            let (benefit, at) = (Part::Benefit(spell.benefit), Part::Month(month));
+            tally.add(
+                "spell_stocks",
+                [municipality, benefit, at, Text(breakdown), Text(value)],
+                [i64::from(open_start), i64::from(open_end), running, i64::from(open_end)],
+            );
+        }
+        if Some(spell.benefit) == sickness && running > 182 {
+            tally.add("long_sickness", [municipality, Part::Month(month)], [1]);
+        }
+    }
+}
+
+fn grain_of_end(spell: &Spell) -> [Part; 3] {
+    [Municipality(spell.last_municipality), Part::Benefit(spell.benefit), Part::Month(month_of(spell.last))]
+}
+
+/// `ended_durations`.
+fn count_duration(spell: &Spell, tally: &mut Tally) {
+    let band = match spell.days() / 7 {
+        ..5 => "0-4",
+        5..14 => "5-13",
+        14..27 => "14-26",
+        27..53 => "27-52",
+        53..105 => "53-104",
+        105.. => "105+",
+    };
+    let [municipality, benefit, month] = grain_of_end(spell);
+    tally.add("ended_durations", [municipality, benefit, month, Text(band)], [1, spell.days()]);
+}
+
+/// `status_after`, ruling 13.
+fn count_status_after(facts: &Facts, spell: &Spell, income_delivered: &[(i32, Month)], tally: &mut Tally) {
+    let delivered = income_delivered
+        .iter()
+        .filter(|(municipality, _)| *municipality == 0 || *municipality == spell.last_municipality)
+        .map(|(_, newest)| *newest)
+        .max();
+    for (label, months) in [("1", 1), ("3", 3), ("6", 6), ("12", 12)] {
+        let target = months_after(spell.last, months);
+        let month = month_of(target);
+        let known = last_day_of(month) <= facts.as_of && delivered.is_some_and(|newest| newest >= month);
+        let counts = if !known {
+            [0, 0, 0, 1]
+        } else if facts.wage_oere(month) > 0 {
+            [1, 0, 0, 0]
+        } else if facts.covered_on(target) {
+            [0, 1, 0, 0]
+        } else {
+            [0, 0, 1, 0]
+        };
+        let [municipality, benefit, at] = grain_of_end(spell);
+        tally.add("status_after", [municipality, benefit, at, Text(label)], counts);
+    }
+}
+
+/// `relapse`, ruling 14.
+fn count_relapse(facts: &Facts, spell: &Spell, tally: &mut Tally) {
+    let within = |weeks: i32| {
+        facts.spells.iter().any(|next| {
+            next.benefit == spell.benefit && next.first > spell.last && next.first - spell.last <= weeks * 7
+        })
+    };
+    tally.add("relapse", grain_of_end(spell), [i64::from(within(26)), i64::from(within(52))]);
+}
+
+/// `survival`, ruling 15.
+fn count_survival(facts: &Facts, spell: &Spell, tally: &mut Tally) {
+    let until = if spell.ended() { spell.last } else { facts.as_of };
+    let duration = (until - spell.first + 1) / 7;
+    let quarter = first_month_of_quarter(month_of(spell.first));
+    for week in 0..=104 {
+        let ended = spell.ended() && duration == week;
+        tally.add(
+            "survival",
+            [Part::Benefit(spell.benefit), Quarter(quarter), Week(week)],
+            [i64::from(duration >= week), i64::from(ended)],
+        );
+    }
+}
+
+fn first_month_of_quarter(month: Month) -> Month {
+    month - month.rem_euclid(3)
+}
+
+/// `contacts` and `language_tests`, ruling 17, in the municipality that reported them.
+fn count_steps(facts: &Facts, tally: &mut Tally) {
+    let grain = |municipality, day| [Municipality(municipality), Part::Month(month_of(day))];
+    for contact in facts.steps(kind::CONTACT) {
+        let due = contact.from_day.expect("a contact's due date");
+        if due <= facts.as_of {
+            let on_time = contact.to_day.is_some_and(|held| held <= due);
+            tally.add("contacts", grain(contact.municipality, due), [1, i64::from(on_time)]);
+        }
+    }
+    for test in facts.steps(kind::LANGUAGE_TEST) {
+        let on = test.from_day.expect("a test's day");
+        if on <= facts.as_of {
+            let passed = test.passed.expect("a test's result");
+            tally.add("language_tests", grain(test.municipality, on), [1, i64::from(passed)]);
+        }
+    }
+}
+
+/// `refund_expected`, ruling 18.
+fn count_expected_refund(facts: &Facts, benefits: &Benefits, tally: &mut Tally) {
+    #[derive(Default)]
+    struct Cell {
+        money_oere: i64,
+        days: i64,
+        rates_percent: i64,
+    }
+    let mut cells: BTreeMap<(i32, i32, Month), Cell> = BTreeMap::new();
+    for interval in facts.intervals.iter().filter(|interval| interval.counts()) {
+        for (month, share) in spread(interval, interval.amount_oere) {
+            cells.entry((interval.municipality, interval.benefit, month)).or_default().money_oere += share;
+        }
+    }
+    let on_ladder = |benefit: i32, day: Day| LADDER_FROM <= day && benefits.in_refund_ladder_on(benefit, day);
+    let ladder_days: BTreeSet<Day> = facts
+        .covered
+        .iter()
+        .flat_map(|(benefit, days)| days.keys().filter(|day| on_ladder(*benefit, **day)))
+        .copied()
+        .collect();
+    let rates: BTreeMap<Day, i64> =
+        ladder_days.into_iter().zip(1..).map(|(day, ordinal)| (day, rate_percent(ordinal))).collect();
+    for (benefit, days) in &facts.covered {
+        for (&day, &municipality) in days {
+            if on_ladder(*benefit, day) {
+                let cell = cells.entry((municipality, *benefit, month_of(day))).or_default();
+                cell.days += 1;
+                cell.rates_percent += rates[&day];
+            }
+        }
+    }
+    for ((municipality, benefit, month), cell) in cells {
+        if cell.days > 0 {
+            let expected_oere = cell.money_oere * cell.rates_percent / (100 * cell.days);
+            let grain = [Municipality(municipality), Part::Benefit(benefit), Part::Month(month)];
+            tally.add("refund_expected", grain, [expected_oere]);
+        }
+    }
+}
+
+/// The state's part of the `ordinal`-th accumulated day.
+fn rate_percent(ordinal: i64) -> i64 {
+    match ordinal {
+        ..=28 => 80,
+        29..=182 => 40,
+        183..=364 => 30,
+        365.. => 20,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calendar::day_of;
+
+    #[test]
+    fn the_ladder_begins_in_2016() {
+        assert_eq!(LADDER_FROM, day_of("2016-01-01".parse().expect("date")));
+    }
+}

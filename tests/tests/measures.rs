@@ -1,0 +1,138 @@
+//! The person-level SQL against an implementation of its own kind (`tests/oracle`: plain loops, no SQL).
+//!
+//! Goal: the definitions are what the decision page says, whatever the history. Method: seeded random histories full of
+//! corrections, overlaps and boundaries; every cell of every measure is compared, at as-of dates that move over the
+//! boundaries of months, spells and statuses.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use chrono::{Days, NaiveDate};
+use rettidig_model::persons::{Parameters, prepare, sorted_unique};
+use rettidig_model::{Model, SourceFile};
+use rettidig_oracle::{Inputs, Options, random_rows, shuffled};
+use rettidig_tests::cells::{Shown, differences, shown};
+
+/// The files of the model, read from the checkout.
+static MODEL: LazyLock<Model> = LazyLock::new(|| {
+    let sql = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../sql");
+    let mut files = Vec::new();
+    for folder in std::fs::read_dir(&sql).expect("sql").map(|entry| entry.expect("entry").path()) {
+        for file in std::fs::read_dir(&folder).into_iter().flatten().map(|entry| entry.expect("entry").path())
+        {
+            let path = file.strip_prefix(&sql).expect("below").to_string_lossy().into_owned();
+            if !path.ends_with(".md") {
+                files.push(SourceFile { path, text: std::fs::read_to_string(&file).expect("text") });
+            }
+        }
+    }
+    Model::load(files).unwrap_or_else(|error| panic!("{error}"))
+});
+
+fn benefits_csv() -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../sql/reference/benefits.csv");
+    std::fs::read_to_string(path).expect("benefits.csv")
+}
+
+fn date(text: &str) -> NaiveDate {
+    text.parse().expect("date")
+}
+
+async fn of_sql(inputs: &Inputs) -> Shown {
+    let (rows, _, conflicts) = sorted_unique(&inputs.rows).expect("rows");
+    assert!(conflicts.is_empty(), "the histories hold no conflicts");
+    let with = Parameters {
+        as_of: inputs.as_of,
+        income_delivered: inputs.income_delivered.iter().copied().collect::<BTreeMap<_, _>>(),
+    };
+    let histories = prepare(&rows).expect("histories");
+    let result = MODEL.evaluate_persons(&histories, &with).await.unwrap_or_else(|error| panic!("{error:?}"));
+    let mut cells = result.cells;
+    cells.extend(MODEL.derive(&cells, &with).await.unwrap_or_else(|error| panic!("{error:?}")));
+    shown(&MODEL, &cells)
+}
+
+/// The oracle under the names of the SQL, without what only the SQL has.
+fn of_oracle(inputs: &Inputs) -> Shown {
+    let names = [("contacts", "contacts_held"), ("language_tests", "danish_tests")];
+    let mut cells = rettidig_oracle::evaluate(inputs);
+    for (theirs, ours) in names {
+        let rows = cells.remove(theirs).expect("measure");
+        cells.insert(ours.to_owned(), rows);
+    }
+    cells
+}
+
+async fn compare(inputs: &Inputs, what: &str) {
+    let oracle = of_oracle(inputs);
+    let mut sql = of_sql(inputs).await;
+    sql.retain(|name, _| !matches!(name.as_str(), "spell_changes" | "survival_starts"));
+    let found = differences(&sql, &oracle);
+    let count: usize = oracle.values().map(BTreeMap::len).sum();
+    assert!(count > 100, "{what}: only {count} cells");
+    assert!(
+        found.is_empty(),
+        "{what}: {} of {count} cells differ\n{}",
+        found.len(),
+        found[..found.len().min(40)].join("\n")
+    );
+}
+
+fn inputs(seed: u64, persons: usize, as_of: NaiveDate) -> Inputs {
+    Inputs {
+        rows: random_rows(seed, persons, &Options::default()),
+        income_delivered: vec![(0, 12 * 56 + 2), (101, 12 * 56 + 4), (751, 12 * 55)],
+        benefits_csv: benefits_csv(),
+        as_of,
+    }
+}
+
+#[tokio::test]
+async fn sql_equals_the_oracle_on_random_histories() {
+    for (seed, as_of) in
+        [(1, "2026-08-25"), (2, "2026-03-31"), (3, "2024-02-29"), (4, "2026-10-31"), (5, "2025-12-31")]
+    {
+        compare(&inputs(seed, 120, date(as_of)), &format!("seed {seed} as of {as_of}")).await;
+    }
+}
+
+#[tokio::test]
+async fn sql_equals_the_oracle_while_the_as_of_date_moves_day_by_day() {
+    let mut inputs = inputs(6, 40, date("2026-01-25"));
+    for _ in 0..40 {
+        compare(&inputs, &format!("seed 6 as of {}", inputs.as_of)).await;
+        inputs.as_of = inputs.as_of + Days::new(1);
+    }
+}
+
+#[tokio::test]
+async fn neither_order_nor_the_division_of_persons_matters() {
+    let inputs = inputs(7, 90, date("2026-08-25"));
+    let whole = of_sql(&inputs).await;
+    let turned = Inputs { rows: shuffled(&inputs.rows, 11), ..inputs.clone() };
+    assert_eq!(differences(&whole, &of_sql(&turned).await), Vec::<String>::new(), "shuffled");
+
+    // Cells of disjoint sets of persons add up: the promise of the layers L and A.
+    let (rows, _, _) = sorted_unique(&inputs.rows).expect("rows");
+    let with = Parameters {
+        as_of: inputs.as_of,
+        income_delivered: inputs.income_delivered.iter().copied().collect(),
+    };
+    let parts = prepare(&rows).expect("histories").split(4).expect("parts");
+    assert_eq!(parts.len(), 4);
+    let mut sums = Shown::new();
+    for part in parts {
+        let cells = MODEL.evaluate_persons(&part, &with).await.expect("part").cells;
+        for (name, rows) in shown(&MODEL, &cells) {
+            let sum = sums.entry(name).or_default();
+            for (key, values) in rows {
+                let cell = sum.entry(key).or_insert_with(|| vec![0; values.len()]);
+                cell.iter_mut().zip(values).for_each(|(cell, value)| *cell += value);
+            }
+        }
+    }
+    sums.values_mut().for_each(|rows| rows.retain(|_, values| values.iter().any(|value| *value != 0)));
+    let additive: Shown =
+        whole.into_iter().filter(|(name, _)| MODEL.additive().any(|model| &model.name == name)).collect();
+    assert_eq!(differences(&sums, &additive), Vec::<String>::new(), "sum of parts");
+}
