@@ -14,13 +14,13 @@ use bytes::Bytes;
 use chrono::{DateTime, Duration, Utc};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use object_store::path::Path;
-use object_store::{GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _};
+use object_store::{GetOptions, ObjectMeta, ObjectStoreExt as _};
 use rettidig_event::{Clock, PollOutcome, Reason, Sink, SinkError, Source, SourceError};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use self::cursor::{Cursor, Done};
+use self::place::Place;
 use super::FeedOptions;
 use crate::emit::{Emitter, Refusal};
 use crate::profile::ProfileError;
@@ -53,18 +53,10 @@ pub(super) fn build(
     let Some(files) = profile.files.clone() else {
         return Err(failed(vec!["files: missing; this source reads files".to_owned()]));
     };
-    let (store, folder) = place::open(options.place, options.storage).map_err(|error| failed(vec![error]))?;
+    let place = Place::open(options.place, options.storage).map_err(|error| failed(vec![error]))?;
     let key = options.key.clone();
     tracing::info!(source = name, key_id = key.key_id(), "person source, its pseudonyms made with this key");
-    Ok(Box::new(FileSource {
-        name: name.to_owned(),
-        profile,
-        files,
-        key,
-        store,
-        folder,
-        unmatched: BTreeSet::new(),
-    }))
+    Ok(Box::new(FileSource { name: name.to_owned(), profile, files, key, place, unmatched: BTreeSet::new() }))
 }
 
 struct FileSource {
@@ -72,8 +64,7 @@ struct FileSource {
     profile: Profile,
     files: Files,
     key: Arc<PseudonymKey>,
-    store: Arc<dyn ObjectStore>,
-    folder: Path,
+    place: Place,
     /// Names already reported as not of the profile's form.
     unmatched: BTreeSet<String>,
 }
@@ -157,22 +148,21 @@ impl Source for FileSource {
 impl FileSource {
     /// The files that are complete and not known yet, by name.
     async fn ready(&mut self, cursor: &mut Cursor, now: DateTime<Utc>) -> Result<Vec<Found>, SourceError> {
-        let folder = (!self.folder.as_ref().is_empty()).then_some(&self.folder);
-        let listed = self.store.list_with_delimiter(folder).await.map_err(|error| SourceError::Retry {
+        let form = self.files.name.clone();
+        let listed = self.place.list(|name| form.read(name).is_some()).await;
+        let listed = listed.map_err(|cause| SourceError::Retry {
             attempt: format!("listing the files of {}", self.name),
-            cause: redact_text(&error.to_string()),
+            cause: redact_text(&cause),
         })?;
-        let names: BTreeSet<String> =
-            listed.objects.iter().filter_map(|meta| meta.location.filename().map(str::to_owned)).collect();
+        let names = listed.names;
         cursor.waiting.retain(|name, _| names.contains(name));
         let mut found = BTreeMap::new();
         let mut forgotten = 0_u64;
-        for meta in listed.objects {
-            let Some(name) = meta.location.filename().map(str::to_owned) else { continue };
-            let Some(facts) = self.files.name.read(&name) else {
-                self.unmatched(&name);
-                continue;
-            };
+        for name in names.iter().filter(|name| form.read(name).is_none()) {
+            self.unmatched(name);
+        }
+        for (name, meta) in listed.files {
+            let Some(facts) = form.read(&name) else { continue };
             if cursor.is_known(&name, &meta) {
                 cursor.waiting.remove(&name);
             } else if cursor.is_forgotten(&name, &meta) {
@@ -349,11 +339,11 @@ impl FileSource {
         found: &Found,
     ) -> Result<BoxStream<'static, Result<Bytes, object_store::Error>>, FileError> {
         let options = GetOptions { if_match: found.meta.e_tag.clone(), ..GetOptions::default() };
-        Ok(self.store.get_opts(&found.meta.location, options).await?.into_stream())
+        Ok(self.place.store.get_opts(&found.meta.location, options).await?.into_stream())
     }
 
     async fn still_the_same(&self, found: &Found) -> Result<(), FileError> {
-        let meta = self.store.head(&found.meta.location).await?;
+        let meta = self.place.store.head(&found.meta.location).await?;
         if (meta.size, meta.last_modified) != (found.meta.size, found.meta.last_modified) {
             return Err(FileError::Later(CHANGED.to_owned()));
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -171,7 +172,12 @@ fn ready_by_rename_and_by_marker() {
         let mut bench = FeedBench::new("income", Some(&rename));
         let body = income("6101701234;2026-07;1,00;1;A;1\n");
         bench.drop_file(&format!("{INCOME}.part"), body.as_bytes());
-        bench.drop_file("readme.txt", b"6101701234");
+        // What does not belong there is left alone and stops nothing: other names, no text at all, folders.
+        for name in [&b"readme.txt"[..], b"m\xf8de 610170-1234.csv", "møde #1%20.csv".as_bytes(), b"a\nb"] {
+            let name = std::ffi::OsStr::from_bytes(name);
+            std::fs::write(bench.path("").join(name), b"6101701234").expect("write");
+        }
+        std::fs::create_dir(bench.path("income-101-2026-08-18.csv")).expect("folder");
         let mut sink = MemorySink::default();
         bench.poll(&mut sink).await.expect("poll");
         assert!(sink.sent.is_empty());
