@@ -29,6 +29,7 @@ need() { # package, why, test command...
 }
 c_header() { printf '#include <%s>\n' "$1" | cc -fsyntax-only -x c -; }
 python_venv() { python3 -c 'import venv, ensurepip'; }
+postgres_server() { has postgres || compgen -G '/usr/lib/postgresql/*/bin/postgres'; }
 python_version() { python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; }
 
 need gcc "librdkafka, zstd, OpenSSL and ring are C" has cc
@@ -41,6 +42,7 @@ need pkg-config "lets librdkafka find zlib" has pkg-config
 need zlib1g-dev "gzip in librdkafka" c_header zlib.h
 need python3 "the checks with other engines" has python3
 need python3-venv "keeps the checks' packages apart" python_venv
+need postgresql "the table poller is tested against a server of its own" postgres_server
 
 if ((${#packages[@]})); then
     install=(apt-get install --yes --no-install-recommends "${packages[@]}")

@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use rettidig_event::{
-    DeadLetter, DeliveryEvent, OfficialEvent, OfficialStatus, Origin, Period, Reason, Sink, SinkError, Topic,
+    DeadLetter, DeliveryEvent, OfficialEvent, OfficialStatus, Origin, Period, PollOutcome, Reason, Sink,
+    SinkError, SourceError, Topic,
 };
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::numbers::Cell;
@@ -59,7 +61,7 @@ pub(crate) fn text_body(body: &[u8]) -> Result<&str, Refusal> {
 }
 
 /// Parses a body that should be JSON.
-pub(crate) fn json_body(body: &[u8]) -> Result<serde_json::Value, Refusal> {
+pub(crate) fn json_body(body: &[u8]) -> Result<Value, Refusal> {
     serde_json::from_str(text_body(body)?)
         .map_err(|error| Refusal::new(Reason::MalformedJson, error.to_string()))
 }
@@ -74,11 +76,20 @@ pub(crate) fn instant(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
+/// The error of a cursor that is JSON, but not this source's.
+pub(crate) fn not_a_cursor(name: &str) -> SourceError {
+    SourceError::Stop {
+        attempt: format!("reading the cursor of {name}"),
+        cause: "it is JSON, but not a cursor of this source".to_owned(),
+        remedy: "put its last good copy back, or delete it to have everything sent again".to_owned(),
+    }
+}
+
 /// Hands records of one poll to the sink and counts them.
 pub(crate) struct Emitter<'a> {
     sink: &'a mut dyn Sink,
-    publisher: &'static str,
-    stage: &'static str,
+    publisher: &'a str,
+    stage: &'a str,
     retrieved_at: DateTime<Utc>,
     retrieved_text: String,
     pub records: u64,
@@ -88,8 +99,8 @@ pub(crate) struct Emitter<'a> {
 impl<'a> Emitter<'a> {
     pub(crate) fn new(
         sink: &'a mut dyn Sink,
-        publisher: &'static str,
-        stage: &'static str,
+        publisher: &'a str,
+        stage: &'a str,
         retrieved_at: DateTime<Utc>,
     ) -> Self {
         let retrieved_text = instant(retrieved_at);
@@ -140,15 +151,34 @@ impl<'a> Emitter<'a> {
         figures: u64,
     ) -> Result<(), SinkError> {
         let source = format!("{}-{table}", self.publisher);
+        self.delivery_of(&source, 0, newest, figures, None).await
+    }
+
+    /// Sends the delivery record of a source of a municipality.
+    pub(crate) async fn delivery_of(
+        &mut self,
+        source: &str,
+        municipality: i32,
+        newest: Period,
+        records: u64,
+        control_sum: Option<&str>,
+    ) -> Result<(), SinkError> {
         let event = DeliveryEvent {
-            source: source.as_str().into(),
-            municipality: 0,
+            source: source.into(),
+            municipality,
             period: newest.to_string().into(),
-            records: i64::try_from(figures).unwrap_or(i64::MAX),
-            control_sum: None,
+            records: i64::try_from(records).unwrap_or(i64::MAX),
+            control_sum: control_sum.map(Cow::Borrowed),
             delivered_at: self.retrieved_text.as_str().into(),
         };
-        self.sink.send(Topic::Deliveries, &source, event.to_json()).await?;
+        self.sink.send(Topic::Deliveries, source, event.to_json()).await?;
+        self.records += 1;
+        Ok(())
+    }
+
+    /// Sends an event about a person.
+    pub(crate) async fn event(&mut self, topic: Topic, key: &str, payload: Vec<u8>) -> Result<(), SinkError> {
+        self.sink.send(topic, key, payload).await?;
         self.records += 1;
         Ok(())
     }
@@ -173,5 +203,36 @@ impl<'a> Emitter<'a> {
         self.sink.send(Topic::DeadLetter, refusal.reason.code(), letter.to_json()).await?;
         self.dead_letters += 1;
         Ok(())
+    }
+
+    /// Sends a dead letter unless the same content was put aside at an earlier poll: a page that stands for a day
+    /// would otherwise be put aside every few minutes. `refused` is the cursor's: fingerprints by key.
+    pub(crate) async fn put_aside(
+        &mut self,
+        refused: &mut serde_json::Map<String, Value>,
+        key: &str,
+        (file, line): (&str, Option<u64>),
+        bytes: &[u8],
+        refusal: &Refusal,
+    ) -> Result<(), SinkError> {
+        let content = Value::from(fingerprint(bytes));
+        if refused.get(key) == Some(&content) {
+            tracing::warn!(file, reason = refusal.reason.code(), "the same unusable answer as before");
+            return Ok(());
+        }
+        self.dead_letter(file, line, bytes, refusal).await?;
+        refused.insert(key.to_owned(), content);
+        Ok(())
+    }
+
+    /// What the poll brought.
+    pub(crate) fn outcome(
+        &self,
+        cursor: Value,
+        next_poll: DateTime<Utc>,
+        failures: Vec<SourceError>,
+    ) -> PollOutcome {
+        let (records, dead_letters) = (self.records, self.dead_letters);
+        PollOutcome { cursor, records, dead_letters, next_poll, failures }
     }
 }

@@ -1,7 +1,9 @@
 //! Connectors: fetch, parse and produce what official sources publish; they keep only a cursor.
 //!
 //! A source is one module under [`sources`], one profile (YAML: which tables, which measures, which labels),
-//! one fixture folder and one line in the list. [`driver`] polls it and stores its cursor once everything is
+//! one fixture folder and one line in the list. Sources of person records share their module and differ by
+//! profile alone; files, a pushed body ([`push`]) and a table go the same way, and none is built without the key
+//! that makes the pseudonyms ([`pseudonym`]). [`driver`] polls a source and stores its cursor once everything is
 //! acknowledged; [`http`] is the only way out to the network, bounded in every direction; [`replay`] is a
 //! local server that speaks the recorded shapes, for the demo and the tests.
 //!
@@ -14,5 +16,8 @@ mod numbers;
 pub mod driver;
 pub mod http;
 pub mod profile;
+pub mod pseudonym;
+pub mod push;
+mod records;
 pub mod replay;
 pub mod sources;

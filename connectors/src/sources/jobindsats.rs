@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use self::calendar::{Listed, next_poll, published_at};
 use self::profile::{Profile, Query, Table};
 use self::rows::Parsed;
-use crate::emit::{Emitter, Refusal, fingerprint, json_body};
+use crate::emit::{Emitter, Refusal, json_body, not_a_cursor};
 use crate::http::{Answer, HttpClient, Request};
 use crate::profile::{ProfileError, TokenNames, join};
 use crate::sources::Options;
@@ -107,9 +107,10 @@ impl Source for Jobindsats {
                 if let Some(content) = list_refused {
                     cursor.refused.insert(LIST.to_owned(), content);
                 }
-                put_aside(&mut emitter, &mut cursor, LIST, &file(&url), &answer, &refusal).await?;
+                let place = (&*file(&url), None);
+                emitter.put_aside(&mut cursor.refused, LIST, place, &answer.body, &refusal).await?;
                 let next_poll = next_poll(&self.profile.poll, now, &[], true);
-                return Ok(outcome(&emitter, cursor, next_poll, failures));
+                return Ok(emitter.outcome(cursor.write(), next_poll, failures));
             }
         };
         let mut ours: Vec<Listed> = Vec::new();
@@ -141,14 +142,15 @@ impl Source for Jobindsats {
                     cursor.moved(table, &stamp);
                 }
                 Err(TableError::Refused { file, body, refusal }) => {
-                    put_aside(&mut emitter, &mut cursor, &table.id, &file, &body, &refusal).await?;
+                    let place = (&*file, None);
+                    emitter.put_aside(&mut cursor.refused, &table.id, place, &body.body, &refusal).await?;
                 }
                 Err(TableError::Source(error)) => failures.push(error),
             }
         }
         let failed = !failures.is_empty() || !cursor.refused.is_empty();
         let next_poll = next_poll(&self.profile.poll, now, &ours, failed);
-        Ok(outcome(&emitter, cursor, next_poll, failures))
+        Ok(emitter.outcome(cursor.write(), next_poll, failures))
     }
 }
 
@@ -282,41 +284,6 @@ async fn deliver(
     Ok(())
 }
 
-/// Sends a dead letter unless the same content was put aside at an earlier poll: a page that stands for a day
-/// would otherwise be put aside every few minutes.
-async fn put_aside(
-    emitter: &mut Emitter<'_>,
-    cursor: &mut Cursor,
-    key: &str,
-    file: &str,
-    answer: &Answer,
-    refusal: &Refusal,
-) -> Result<(), SourceError> {
-    let content = fingerprint(&answer.body);
-    if cursor.refused.get(key) == Some(&json!(content)) {
-        tracing::warn!(file, reason = refusal.reason.code(), "the same unusable answer as before");
-        return Ok(());
-    }
-    emitter.dead_letter(file, None, &answer.body, refusal).await?;
-    cursor.refused.insert(key.to_owned(), json!(content));
-    Ok(())
-}
-
-fn outcome(
-    emitter: &Emitter<'_>,
-    cursor: Cursor,
-    next_poll: DateTime<Utc>,
-    failures: Vec<SourceError>,
-) -> PollOutcome {
-    PollOutcome {
-        cursor: cursor.write(),
-        records: emitter.records,
-        dead_letters: emitter.dead_letters,
-        next_poll,
-        failures,
-    }
-}
-
 /// `{"tables":{"<id>":{"update_latest":…,"definition":…}},"refused":{"<id>":<fingerprint>}}`.
 struct Cursor {
     tables: serde_json::Map<String, Value>,
@@ -329,11 +296,7 @@ impl Cursor {
         match (part("tables"), part("refused")) {
             (Some(tables), Some(refused)) => Ok(Self { tables, refused }),
             _ if value.is_null() => Ok(Self { tables: Default::default(), refused: Default::default() }),
-            _ => Err(SourceError::Stop {
-                attempt: format!("reading the cursor of {NAME}"),
-                cause: "it is JSON, but not a cursor of this source".to_owned(),
-                remedy: "put its last good copy back, or delete it to have everything sent again".to_owned(),
-            }),
+            _ => Err(not_a_cursor(NAME)),
         }
     }
 

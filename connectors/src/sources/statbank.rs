@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use self::cells::Reader;
 use self::plan::{Selection, TableInfo, instant_of, select};
 use self::profile::{Profile, Schedule, Table};
-use crate::emit::{Emitter, Figure, Refusal, fingerprint, instant, json_body};
+use crate::emit::{Emitter, Figure, Refusal, instant, json_body, not_a_cursor};
 use crate::http::{Answer, HttpClient, Request};
 use crate::profile::{ProfileError, join};
 use crate::sources::Options;
@@ -105,10 +105,10 @@ impl Source for Statbank {
                 if let Some(content) = list_refused {
                     cursor.refused.insert(LIST.to_owned(), content);
                 }
-                put_aside(&mut emitter, &mut cursor, LIST, &file("GET", &url), None, &answer.body, &refusal)
-                    .await?;
+                let place = (&*file("GET", &url), None);
+                emitter.put_aside(&mut cursor.refused, LIST, place, &answer.body, &refusal).await?;
                 let next_poll = next_poll(&self.profile.poll, now, true);
-                return Ok(outcome(&emitter, cursor, next_poll, failures));
+                return Ok(emitter.outcome(cursor.write(), next_poll, failures));
             }
         };
         for table in &self.profile.tables {
@@ -136,7 +136,8 @@ impl Source for Statbank {
                     cursor.moved(table, updated);
                 }
                 Err(TableError::Refused { file, line, bytes, refusal }) => {
-                    put_aside(&mut emitter, &mut cursor, &table.id, &file, line, &bytes, &refusal).await?;
+                    let place = (&*file, line);
+                    emitter.put_aside(&mut cursor.refused, &table.id, place, &bytes, &refusal).await?;
                 }
                 Err(TableError::Source(SourceError::Sink(error))) => return Err(error.into()),
                 Err(TableError::Source(error)) => failures.push(error),
@@ -147,7 +148,7 @@ impl Source for Statbank {
             cursor.complete_until = Some(now);
         }
         let next_poll = next_poll(&self.profile.poll, now, failed);
-        Ok(outcome(&emitter, cursor, next_poll, failures))
+        Ok(emitter.outcome(cursor.write(), next_poll, failures))
     }
 }
 
@@ -367,41 +368,6 @@ fn opening(day: chrono::NaiveDate, at: NaiveTime) -> Option<DateTime<Utc>> {
     Copenhagen.from_local_datetime(&day.and_time(at)).earliest().map(|local| local.to_utc())
 }
 
-/// Sends a dead letter unless the same content was put aside at an earlier poll.
-async fn put_aside(
-    emitter: &mut Emitter<'_>,
-    cursor: &mut Cursor,
-    key: &str,
-    file: &str,
-    line: Option<u64>,
-    bytes: &[u8],
-    refusal: &Refusal,
-) -> Result<(), SourceError> {
-    let content = fingerprint(bytes);
-    if cursor.refused.get(key) == Some(&json!(content)) {
-        tracing::warn!(file, reason = refusal.reason.code(), "the same unusable answer as before");
-        return Ok(());
-    }
-    emitter.dead_letter(file, line, bytes, refusal).await?;
-    cursor.refused.insert(key.to_owned(), json!(content));
-    Ok(())
-}
-
-fn outcome(
-    emitter: &Emitter<'_>,
-    cursor: Cursor,
-    next_poll: DateTime<Utc>,
-    failures: Vec<SourceError>,
-) -> PollOutcome {
-    PollOutcome {
-        cursor: cursor.write(),
-        records: emitter.records,
-        dead_letters: emitter.dead_letters,
-        next_poll,
-        failures,
-    }
-}
-
 /// `{"tables":{"<id>":{"updated":…,"definition":…}},"refused":{…},"complete_until":…}`.
 struct Cursor {
     tables: serde_json::Map<String, Value>,
@@ -419,11 +385,7 @@ impl Cursor {
             _ if value.is_null() => {
                 Ok(Self { tables: Default::default(), refused: Default::default(), complete_until: None })
             }
-            _ => Err(SourceError::Stop {
-                attempt: format!("reading the cursor of {NAME}"),
-                cause: "it is JSON, but not a cursor of this source".to_owned(),
-                remedy: "put its last good copy back, or delete it to have everything sent again".to_owned(),
-            }),
+            _ => Err(not_a_cursor(NAME)),
         }
     }
 

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use rettidig_connectors::replay::Fault;
 
-use crate::support::{Bench, MemorySink, jobindsats_profile, within};
+use crate::support::{Bench, FeedBench, MemorySink, jobindsats_profile, within};
 
 fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path)
 }
 
-fn raw(path: &str) -> Vec<u8> {
+pub fn raw(path: &str) -> Vec<u8> {
     std::fs::read(fixture(path)).expect(path)
 }
 
@@ -92,6 +92,52 @@ fn golden_statbank_suppressed() {
     within(60, async {
         for (bulk, body) in [(false, "statbank/raw.json"), (true, "statbank/raw.csv")] {
             check(&aus08(bulk, true, raw(body)).await, "statbank/events.suppressed.jsonl");
+        }
+    });
+}
+
+/// The shipped profiles: source, name under which it arrives, file.
+pub const FEEDS: [(&str, &str, &str); 4] = [
+    ("amanda", "amanda-101-2026-08-19.txt", "amanda/raw.txt"),
+    ("income", "income-101-2026-08-19.csv", "income/raw.csv"),
+    ("ky", "ky-ydelsesperioder-101-2026-08-19.ndjson", "ky/raw.ndjson"),
+    ("yr", "yr-ydelsesrefusion-beregning-101-0017-2026-08-19.csv", "yr/raw.csv"),
+];
+
+#[test]
+fn golden_feeds() {
+    for (source, name, file) in FEEDS {
+        within(60, async {
+            let mut bench = FeedBench::new(source, None);
+            bench.drop_file(name, &raw(file));
+            let (_, sink) = bench.polled().await;
+            check(&sink, &format!("{source}/events.jsonl"));
+        });
+    }
+}
+
+/// Windows-1252 and UTF-8, with and without a mark, of the same text: the same events.
+#[test]
+fn golden_yr_in_every_encoding() {
+    within(60, async {
+        let (source, name, file) = FEEDS[3];
+        let text = String::from_utf8(raw(file)).expect("UTF-8");
+        let (windows_1252, _, lossy) = encoding_rs::WINDOWS_1252.encode(&text);
+        assert!(!lossy);
+        for bytes in [
+            windows_1252.as_ref(),
+            text.replace("\r\n", "\n").as_bytes(),
+            format!("\u{feff}{text}").as_bytes(),
+        ] {
+            let mut bench = FeedBench::new(source, None);
+            bench.drop_file(name, bytes);
+            let (_, mut sink) = bench.polled().await;
+            sink.sent.retain(|(topic, ..)| *topic != rettidig_event::Topic::DeadLetter);
+            let mut other = FeedBench::new(source, None);
+            other.drop_file(name, text.as_bytes());
+            let (_, mut expected) = other.polled().await;
+            expected.sent.retain(|(topic, ..)| *topic != rettidig_event::Topic::DeadLetter);
+            assert_eq!(sink.sent, expected.sent);
         }
     });
 }

@@ -7,6 +7,9 @@ mod support;
 
 mod driver;
 mod faults;
+mod feeds;
 mod golden;
 mod profiles;
+mod push;
 mod steps;
+mod table;

@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rettidig_connectors::driver::{CursorStore, PollError, poll_once};
 use rettidig_connectors::http::Pause;
+use rettidig_connectors::pseudonym::PseudonymKey;
 use rettidig_connectors::replay::{REPLAY_STEPS, ReplayServer};
-use rettidig_connectors::sources::{Options, build_with};
-use rettidig_event::{DeadLetter, ManualClock, PollOutcome, Sink, SinkError, Source, Topic};
+use rettidig_connectors::sources::{FeedOptions, Options, build_feed, build_with};
+use rettidig_event::{Clock as _, DeadLetter, ManualClock, PollOutcome, Sink, SinkError, Source, Topic};
 use secrecy::SecretString;
 use serde_json::Value;
 
@@ -79,7 +80,7 @@ impl MemorySink {
 
     /// Every event as the pipeline would decode it: none may be refused.
     pub fn assert_decodable(&self) {
-        for topic in [Topic::Official, Topic::Deliveries] {
+        for topic in [Topic::Official, Topic::Deliveries, Topic::Payments, Topic::Cases, Topic::Income] {
             let messages: Vec<_> = self
                 .sent
                 .iter()
@@ -89,6 +90,9 @@ impl MemorySink {
             let count = messages.len();
             let decoded = match topic {
                 Topic::Official => rettidig_event::official::decode(messages),
+                Topic::Payments | Topic::Cases | Topic::Income => {
+                    rettidig_event::person::decode(topic, messages)
+                }
                 _ => rettidig_event::delivery::decode(messages),
             };
             assert_eq!(decoded.rejected, [], "{topic:?}");
@@ -196,4 +200,71 @@ pub fn edited_profile(tables: &[&str], edit: impl FnOnce(&mut serde_yaml_ng::Val
     value["http"]["attempts"] = 3.into();
     edit(&mut value);
     serde_yaml_ng::to_string(&value).expect("yaml")
+}
+
+/// A key for tests.
+pub fn test_key() -> Arc<PseudonymKey> {
+    let text = SecretString::from("rettidig test key, 32 bytes long!".to_owned());
+    Arc::new(PseudonymKey::from_text(text).expect("key"))
+}
+
+/// A folder of files with person records, a source that reads it, a cursor folder, a clock.
+pub struct FeedBench {
+    pub source: Box<dyn Source>,
+    pub store: CursorStore,
+    pub clock: ManualClock,
+    pub folder: tempfile::TempDir,
+    name: String,
+}
+
+impl FeedBench {
+    pub fn new(name: &str, yaml: Option<&str>) -> Self {
+        let folder = tempfile::tempdir().expect("folder");
+        std::fs::create_dir(folder.path().join("drop")).expect("folder");
+        let store = CursorStore::new(folder.path().join("cursors"));
+        let clock = ManualClock::new("2026-08-20T06:00:00Z".parse().expect("instant"));
+        let source = feed(name, yaml, folder.path());
+        Self { source, store, clock, folder, name: name.to_owned() }
+    }
+
+    pub fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join("drop").join(name)
+    }
+
+    pub fn drop_file(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.path(name), bytes).expect("write");
+    }
+
+    pub fn later(&self, seconds: i64) {
+        self.clock.set(self.clock.now() + chrono::Duration::seconds(seconds));
+    }
+
+    pub async fn poll(&mut self, sink: &mut MemorySink) -> Result<PollOutcome, PollError> {
+        poll_once(self.source.as_mut(), &self.store, &self.clock, sink).await
+    }
+
+    /// Polls twice, a minute apart, so that what lies there is stable.
+    pub async fn polled(&mut self) -> (PollOutcome, MemorySink) {
+        let mut sink = MemorySink::default();
+        self.poll(&mut sink).await.expect("poll");
+        assert!(sink.sent.is_empty(), "nothing is read at first sight");
+        self.later(60);
+        let outcome = self.poll(&mut sink).await.expect("poll");
+        let letters = sink.dead_letters().len();
+        assert_eq!(outcome.records as usize + letters, sink.sent.len());
+        assert_eq!(outcome.dead_letters as usize, letters);
+        sink.assert_decodable();
+        (outcome, sink)
+    }
+
+    pub fn cursor(&self) -> Value {
+        self.store.load(&self.name).expect("cursor")
+    }
+}
+
+pub fn feed(name: &str, yaml: Option<&str>, folder: &std::path::Path) -> Box<dyn Source> {
+    let place = folder.join("drop");
+    let storage = BTreeMap::new();
+    let options = FeedOptions { place: place.to_str().expect("path"), storage: &storage, key: test_key() };
+    build_feed(name, yaml, &options).expect("source")
 }

@@ -1,0 +1,186 @@
+//! From a CPR number to a pseudonym, and the guard that no CPR number goes further than this.
+//!
+//! `person` is the first 128 bits of HMAC-SHA256(key, the ten digits), as 32 lower-case hex digits: the same
+//! person has the same pseudonym in every source that uses the same key, and without the key it can neither be
+//! made nor reversed. The key is this crate's alone. It is at least 32 bytes, wiped from memory when dropped,
+//! never printed; what may be printed is its [`PseudonymKey::key_id`]. Without a key no person source can be
+//! built. What has to be put aside goes through [`redact`] first.
+
+use std::fmt;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use rettidig_event::PersonId;
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+pub use self::cpr::{Cpr, CprError};
+pub use self::redact::{contains_cpr, redact};
+pub(crate) use self::redact::{redact_digits, redact_text};
+
+mod cpr;
+mod redact;
+
+/// The shortest key that is accepted, bytes.
+pub const KEY_BYTES_MIN: usize = 32;
+
+/// The longest key that is read, bytes; a longer file is something else.
+const KEY_BYTES_MAX: usize = 4096;
+
+/// Why there is no key to work with.
+#[derive(Debug, Error)]
+pub enum KeyError {
+    /// None was given.
+    #[error(
+        "no pseudonym key is configured, and person data are never read without one; make one with \
+         `openssl rand -hex 32`, keep it in a file that only this service may read, and name that file"
+    )]
+    Missing,
+    /// Too short to be one.
+    #[error(
+        "the pseudonym key has {bytes} bytes, at least {KEY_BYTES_MIN} are needed; make one with \
+         `openssl rand -hex 32`"
+    )]
+    TooShort {
+        /// Its length without the line end.
+        bytes: usize,
+    },
+    /// Too long to be one.
+    #[error("the pseudonym key is longer than {KEY_BYTES_MAX} bytes; is this the right file?")]
+    TooLong,
+    /// The file cannot be read.
+    #[error("reading the pseudonym key from {}; make one with `openssl rand -hex 32`", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+/// The key of the pseudonyms.
+#[derive(Clone)]
+pub struct PseudonymKey {
+    /// The key, already taken in; the state is wiped when dropped.
+    mac: Hmac<Sha256>,
+    key_id: String,
+}
+
+impl fmt::Debug for PseudonymKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PseudonymKey").field("key_id", &self.key_id).finish_non_exhaustive()
+    }
+}
+
+impl PseudonymKey {
+    /// The key in a file: all its bytes but the line end.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or its key is too short or too long.
+    pub fn from_file(path: &Path) -> Result<Self, KeyError> {
+        let failed = |source| KeyError::File { path: path.to_owned(), source };
+        let file = std::fs::File::open(path).map_err(failed)?;
+        // With its final capacity, so that no copy of the key is left behind by growing.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_BYTES_MAX + 2));
+        file.take(KEY_BYTES_MAX as u64 + 2).read_to_end(&mut bytes).map_err(failed)?;
+        Self::from_bytes(&bytes)
+    }
+
+    /// The key as a text; a line end is not part of it.
+    ///
+    /// # Errors
+    /// If it is too short or too long.
+    pub fn from_text(text: SecretString) -> Result<Self, KeyError> {
+        Self::from_bytes(text.expose_secret().as_bytes())
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
+        let end = bytes.iter().rposition(|b| !matches!(b, b'\r' | b'\n')).map_or(0, |last| last + 1);
+        let key = &bytes[..end];
+        if key.len() < KEY_BYTES_MIN {
+            return Err(KeyError::TooShort { bytes: key.len() });
+        }
+        if key.len() > KEY_BYTES_MAX {
+            return Err(KeyError::TooLong);
+        }
+        // HMAC takes keys of any length; the error is of the trait.
+        let mac = Hmac::new_from_slice(key).map_err(|_| KeyError::TooLong)?;
+        let mut digest = Sha256::new();
+        digest.update(b"key-id");
+        digest.update(key);
+        Ok(Self { mac, key_id: hex::encode(&digest.finalize()[..4]) })
+    }
+
+    /// The key's name: eight hex digits that say which key it is without telling it. For logs, and to notice
+    /// that two deployments use different keys.
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
+    /// The pseudonym of a person.
+    pub fn person(&self, cpr: &Cpr) -> PersonId {
+        let mut mac = self.mac.clone();
+        mac.update(cpr.digits());
+        let mut person = PersonId::default();
+        person.copy_from_slice(&mac.finalize().into_bytes()[..16]);
+        person
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "rettidig test key, 32 bytes long!";
+
+    fn key(text: &str) -> Result<PseudonymKey, KeyError> {
+        PseudonymKey::from_text(SecretString::from(text.to_owned()))
+    }
+
+    /// Expected values: Python 3, `hmac.new(key, digits, hashlib.sha256).hexdigest()[:32]` and
+    /// `hashlib.sha256(b"key-id" + key).hexdigest()[:8]`.
+    #[test]
+    fn vectors_of_another_implementation() {
+        let key = key(KEY).expect("key");
+        assert_eq!(key.key_id(), "380cd02b");
+        for (cpr, person) in [
+            ("6101701234", "fba9276978fad4fb3e89eaece68f10e3"),
+            ("711299-1235", "8ec25f1d39715dcbc3e28bdf89f9decc"),
+            ("8902360004", "f892d67e7b5013407bca656fe48a6401"),
+        ] {
+            let cpr = Cpr::parse(cpr).expect("a number");
+            assert_eq!(rettidig_event::person::format_person(&key.person(&cpr)), person);
+        }
+    }
+
+    #[test]
+    fn the_line_end_is_not_part_of_the_key_and_nothing_prints_it() {
+        let file = tempfile::NamedTempFile::new().expect("file");
+        for end in ["", "\n", "\r\n"] {
+            std::fs::write(file.path(), format!("{KEY}{end}")).expect("write");
+            let from_file = PseudonymKey::from_file(file.path()).expect("key");
+            assert_eq!(from_file.key_id(), "380cd02b");
+            let shown = format!("{from_file:?}");
+            assert!(shown.contains("380cd02b") && !shown.contains("rettidig"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_missing_or_short_key_is_refused_with_what_to_do() {
+        let file = tempfile::tempdir().expect("folder").path().join("none");
+        let errors = [
+            key("").expect_err("refused"),
+            key("0123456789012345678901234567890\n").expect_err("31 bytes"),
+            PseudonymKey::from_file(&file).expect_err("no file"),
+            KeyError::Missing,
+        ];
+        for error in errors {
+            let text = error.to_string();
+            assert!(text.contains("openssl rand -hex 32") && !text.contains("0123456789"), "{text}");
+        }
+        assert!(matches!(key(&"x".repeat(5000)), Err(KeyError::TooLong)));
+    }
+}

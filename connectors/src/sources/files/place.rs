@@ -1,0 +1,101 @@
+//! Where files are: a folder, or (feature `cloud`) a bucket of S3, Azure or Google.
+//!
+//! A folder is listed here and not by the storage crate, which gives up a whole listing for one name that is no
+//! text; such names, and whatever else lies there, must not keep the others from being read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt as _};
+
+/// The most names of one listing; a folder that holds more needs tidying first.
+const NAMES_MAX: usize = 200_000;
+
+/// A place that files arrive in.
+pub(super) struct Place {
+    pub store: Arc<dyn ObjectStore>,
+    /// The folder itself, if it is one.
+    folder: Option<PathBuf>,
+    prefix: Path,
+}
+
+/// What lies there: the names that are text, and the files whose names are wanted.
+#[derive(Default)]
+pub(super) struct Listing {
+    pub names: BTreeSet<String>,
+    pub files: Vec<(String, ObjectMeta)>,
+}
+
+impl Place {
+    /// Opens a place: the path of a folder, or `s3://bucket/prefix`, `az://…`, `gs://…`. `settings` are the storage
+    /// crate's options (`aws_region`, …) by name; they may hold secrets and are not repeated.
+    pub(super) fn open(place: &str, settings: &BTreeMap<String, String>) -> Result<Self, String> {
+        if let Some((scheme, _)) = place.split_once("://").filter(|(scheme, _)| *scheme != "file") {
+            return bucket(place, scheme, settings);
+        }
+        let folder = place.strip_prefix("file://").unwrap_or(place);
+        if !settings.is_empty() {
+            return Err("storage: settings are for buckets, this is a folder".to_owned());
+        }
+        let store = LocalFileSystem::new_with_prefix(folder).map_err(|_| {
+            format!("place: {folder:?} is no folder that can be read; make it, or name the one that files arrive in")
+        })?;
+        Ok(Self { store: Arc::new(store), folder: Some(PathBuf::from(folder)), prefix: Path::default() })
+    }
+
+    /// Lists the place, not what is in folders below it.
+    pub(super) async fn list(&self, wanted: impl Fn(&str) -> bool) -> Result<Listing, String> {
+        let mut listing = Listing::default();
+        let Some(folder) = &self.folder else {
+            let prefix = (!self.prefix.as_ref().is_empty()).then_some(&self.prefix);
+            let listed = self.store.list_with_delimiter(prefix).await.map_err(|error| error.to_string())?;
+            for meta in listed.objects {
+                let Some(name) = meta.location.filename().map(str::to_owned) else { continue };
+                if wanted(&name) {
+                    listing.files.push((name.clone(), meta));
+                }
+                listing.names.insert(name);
+            }
+            return Ok(listing);
+        };
+        let mut entries = tokio::fs::read_dir(folder).await.map_err(|error| error.to_string())?;
+        let mut seen = 0;
+        while let Some(entry) = entries.next_entry().await.map_err(|error| error.to_string())? {
+            seen += 1;
+            if seen > NAMES_MAX {
+                return Err(format!("more than {NAMES_MAX} names; move away what was read"));
+            }
+            if let Ok(name) = entry.file_name().into_string() {
+                listing.names.insert(name);
+            }
+        }
+        for name in listing.names.iter().filter(|name| wanted(name)) {
+            // A wanted name is plain; a folder or a file that has gone meanwhile has no head.
+            match self.store.head(&Path::from(name.as_str())).await {
+                Ok(meta) => listing.files.push((name.clone(), meta)),
+                Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Ok(listing)
+    }
+}
+
+#[cfg(feature = "cloud")]
+fn bucket(place: &str, _scheme: &str, settings: &BTreeMap<String, String>) -> Result<Place, String> {
+    let url = reqwest::Url::parse(place)
+        .ok()
+        .filter(|url| url.password().is_none())
+        .ok_or("place: expected an address such as s3://bucket/prefix, without a password")?;
+    let (store, path) = object_store::parse_url_opts(&url, settings)
+        .map_err(|_| "place: no such kind of storage, or a setting in `storage` that it does not know")?;
+    Ok(Place { store: Arc::from(store), folder: None, prefix: path })
+}
+
+#[cfg(not(feature = "cloud"))]
+fn bucket(_place: &str, scheme: &str, _settings: &BTreeMap<String, String>) -> Result<Place, String> {
+    Err(format!("place: {scheme}:// needs a build with the feature `cloud`; this one reads folders"))
+}

@@ -1,0 +1,305 @@
+//! The table poller against a real PostgreSQL, started for the test in a temporary folder on a free port.
+//!
+//! The server comes with the system's packages (scripts/setup.sh). It refuses to run as root: the test then hands
+//! the folder to the user `postgres` and starts it as that one. Where there is no server the tests say so on
+//! standard error and pass, because a developer's machine need not have one.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rettidig_connectors::driver::{CursorStore, PollError, chain, poll_once};
+use rettidig_connectors::sources::{TableOptions, build_table};
+use rettidig_event::{ManualClock, PollOutcome, Source, Topic};
+use secrecy::SecretString;
+use tokio_postgres::{Client, NoTls};
+
+use crate::support::{MemorySink, test_key, within};
+
+const PROFILE: &str = "
+source: fagsystem
+format: table
+decimal: point
+dates: [YYYY-MM-DD]
+municipality: none
+recorded_at: poll
+table: { relation: borger.ydelse, key: lbnr, batch_rows: 2, municipality: 101 }
+records:
+  - event: payment
+    op: upsert
+    id: \"{uuid}\"
+    columns:
+      cpr: cpr
+      revision: revision
+      deleted: slettet
+      recorded_at: registreret
+      benefit: ydelse
+      from: fra
+      to: til
+      amount: beløb
+      hours: timer
+codes: { benefit: { kontanthjælp: cash } }
+";
+
+const SCHEMA: &str = "
+create schema borger;
+create table borger.ydelse (
+  lbnr bigint generated always as identity primary key, uuid uuid not null default gen_random_uuid(),
+  cpr text, revision int not null default 1, slettet boolean not null default false,
+  registreret timestamptz not null default '2026-08-02 09:30:00+02', ydelse text default 'Kontanthjælp',
+  fra date, til date, \"beløb\" numeric(12,2), timer numeric(6,2));
+";
+
+/// The program of a server, and whether it must be run as another user.
+fn server_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    if let Ok(versions) = std::fs::read_dir("/usr/lib/postgresql") {
+        folders.extend(versions.flatten().map(|version| version.path().join("bin")));
+    }
+    folders.into_iter().map(|folder| folder.join(name)).find(|program| program.is_file())
+}
+
+struct Server {
+    child: Child,
+    port: u16,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Ends the process that was started here, and with it its children.
+        let asked = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        if !asked.is_ok_and(|status| status.success()) {
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
+    }
+}
+
+fn is_root() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().any(|line| line.starts_with("Uid:\t0\t"))
+}
+
+/// As the user `postgres` if this is root: the program takes that one's place, so its id is the server's.
+fn command(program: &Path) -> Command {
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]).arg(program);
+    command
+}
+
+fn start() -> Option<Server> {
+    let (initdb, postgres) = (server_program("initdb")?, server_program("postgres")?);
+    let folder = tempfile::tempdir().expect("folder");
+    if is_root() {
+        let owned = Command::new("chown").arg("postgres").arg(folder.path()).status().expect("chown");
+        assert!(owned.success(), "the user postgres comes with the server's package");
+    }
+    let data = folder.path().join("data");
+    let made = command(&initdb)
+        .current_dir(folder.path())
+        .args(["--auth=trust", "--username=test", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
+        .arg(&data)
+        .stdout(Stdio::null())
+        .status()
+        .expect("initdb");
+    assert!(made.success(), "initdb");
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|socket| socket.local_addr())
+        .expect("port")
+        .port();
+    let child = command(&postgres)
+        .current_dir(folder.path())
+        .arg("-D")
+        .arg(&data)
+        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k", "", "-c", "fsync=off"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("postgres");
+    Some(Server { child, port, _folder: folder })
+}
+
+struct Bench {
+    server: Server,
+    client: Client,
+    source: Box<dyn Source>,
+    store: CursorStore,
+    clock: ManualClock,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    fn address(&self) -> String {
+        format!("postgres://test@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Connects as soon as the server is up; the test's own time limit ends the waiting.
+    async fn connect(&self) -> Client {
+        loop {
+            if let Ok((client, connection)) = tokio_postgres::connect(&self.address(), NoTls).await {
+                tokio::spawn(connection);
+                return client;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+impl Bench {
+    async fn new(profile: &str) -> Option<Self> {
+        let Some(server) = start() else {
+            use std::io::Write as _;
+            let _ = writeln!(std::io::stderr(), "no PostgreSQL server is installed: not tested");
+            return None;
+        };
+        let client = server.connect().await;
+        client.batch_execute(SCHEMA).await.expect("schema");
+        let options = TableOptions { connection: SecretString::from(server.address()), key: test_key() };
+        let source = build_table("fagsystem", profile, &options).expect("source");
+        let folder = tempfile::tempdir().expect("folder");
+        let store = CursorStore::new(folder.path());
+        let clock = ManualClock::new("2026-08-20T06:00:00Z".parse().expect("instant"));
+        Some(Self { server, client, source, store, clock, _folder: folder })
+    }
+
+    async fn insert(&self, cpr: &str, amount: &str) {
+        let sql = format!(
+            "insert into borger.ydelse (cpr, fra, til, \"beløb\", timer) \
+             values ('{cpr}', '2026-07-01', '2026-07-31', {amount}, 160.33)"
+        );
+        self.client.batch_execute(&sql).await.expect("insert");
+    }
+
+    async fn poll(&mut self, sink: &mut MemorySink) -> Result<PollOutcome, PollError> {
+        poll_once(self.source.as_mut(), &self.store, &self.clock, sink).await
+    }
+}
+
+#[test]
+fn rows_are_read_once_in_batches_and_bad_ones_put_aside() {
+    within(120, async {
+        let Some(mut bench) = Bench::new(PROFILE).await else { return };
+        let mut sink = MemorySink::default();
+        let outcome = bench.poll(&mut sink).await.expect("poll");
+        assert_eq!((outcome.records, sink.sent.len()), (0, 0), "an empty table is no delivery");
+        for cpr in ["610170-1234", "7112991235", "610170 1234", "101701234", "8902360004"] {
+            bench.insert(cpr, "12500.50").await;
+        }
+        bench.insert("6101701234", "null").await;
+        let outcome = bench.poll(&mut sink).await.expect("poll");
+        sink.assert_decodable();
+        // Three payments and a delivery; two bad numbers and a missing amount.
+        assert_eq!((outcome.records, outcome.dead_letters), (4, 3));
+        let payments = sink.of(Topic::Payments);
+        assert_eq!(payments[0]["source"], "fagsystem-101");
+        assert_eq!(payments[0]["amount_oere"], 1_250_050);
+        assert_eq!(payments[0]["minutes"], 9620);
+        assert_eq!(payments[0]["recorded_at"], "2026-08-02T07:30:00Z");
+        assert_eq!(payments[0]["person"], "fba9276978fad4fb3e89eaece68f10e3");
+        for letter in sink.dead_letters() {
+            let bytes = letter.original_bytes().expect("base64");
+            let text = format!("{} {letter:?}", String::from_utf8_lossy(&bytes));
+            assert!(
+                text.contains("**********") && !text.contains("01701234") && !text.contains("1234\""),
+                "{text}"
+            );
+        }
+        assert_eq!(outcome.cursor["key"], 6);
+
+        // Nothing new, then one more; after a restart of the source the cursor goes on.
+        let mut sink = MemorySink::default();
+        bench.poll(&mut sink).await.expect("poll");
+        assert!(sink.sent.is_empty());
+        bench
+            .client
+            .batch_execute(
+                "insert into borger.ydelse (uuid, cpr, revision, slettet) \
+            select uuid, cpr, 2, true from borger.ydelse where lbnr = 1",
+            )
+            .await
+            .expect("insert");
+        let options =
+            TableOptions { connection: SecretString::from(bench.server.address()), key: test_key() };
+        bench.source = build_table("fagsystem", PROFILE, &options).expect("source");
+        bench.poll(&mut sink).await.expect("poll");
+        assert_eq!((sink.of(Topic::Payments).len(), sink.sent.len()), (1, 2));
+        assert_eq!(sink.of(Topic::Payments)[0]["op"], "delete");
+    });
+}
+
+/// Goal: a row whose key is smaller than one already committed is not passed over. Method: a transaction takes a
+/// key and stays open while a later one commits.
+#[test]
+fn a_row_that_is_committed_late_is_not_lost() {
+    within(120, async {
+        let Some(mut bench) = Bench::new(PROFILE).await else { return };
+        let slow = bench.server.connect().await;
+        slow.batch_execute(
+            "begin; insert into borger.ydelse (cpr, fra, til, \"beløb\") values ('6101701234', '2026-07-01', '2026-07-31', 1)",
+        )
+        .await
+        .expect("insert");
+        bench.insert("7112991235", "2").await;
+        let mut sink = MemorySink::default();
+        bench.poll(&mut sink).await.expect("poll");
+        assert!(sink.sent.is_empty(), "the second row waits for the first");
+        slow.batch_execute("commit").await.expect("commit");
+        bench.poll(&mut sink).await.expect("poll");
+        let amounts: Vec<_> =
+            sink.of(Topic::Payments).iter().map(|event| event["amount_oere"].clone()).collect();
+        assert_eq!(amounts, [100, 200]);
+    });
+}
+
+#[test]
+fn what_is_wrong_is_told_without_values() {
+    within(120, async {
+        let wrong = PROFILE.replace("amount: beløb", "amount: beloeb");
+        let Some(mut bench) = Bench::new(&wrong).await else { return };
+        let error = bench.poll(&mut MemorySink::default()).await.expect_err("no such column");
+        assert!(error.is_final() && chain(&error).contains("SQLSTATE 42703"), "{}", chain(&error));
+        let Server { port, .. } = bench.server;
+        drop(bench);
+        let connection = SecretString::from(format!("postgres://test:hemmelig@127.0.0.1:{port}/postgres"));
+        let mut source =
+            build_table("fagsystem", PROFILE, &TableOptions { connection, key: test_key() }).expect("source");
+        let store = CursorStore::new(tempfile::tempdir().expect("folder").path());
+        let clock = Arc::new(ManualClock::new("2026-08-20T06:00:00Z".parse().expect("instant")));
+        let error = poll_once(source.as_mut(), &store, clock.as_ref(), &mut MemorySink::default())
+            .await
+            .expect_err("nobody there");
+        assert!(!error.is_final() && !chain(&error).contains("hemmelig"), "{}", chain(&error));
+    });
+}
+
+#[test]
+fn only_this_machine_is_connected_to_without_tls() {
+    for address in [
+        "postgres://u:hemmelig@db.example.org/x",
+        "postgres://u@localhost,10.0.0.1/x",
+        "host=/x sslmode=require",
+        "nonsense",
+    ] {
+        let options = TableOptions { connection: SecretString::from(address.to_owned()), key: test_key() };
+        let text = build_table("x", PROFILE, &options).err().expect("refused").to_string();
+        assert!(text.contains("connection: ") && !text.contains("hemmelig"), "{text}");
+    }
+    let options =
+        TableOptions { connection: SecretString::from("host=localhost".to_owned()), key: test_key() };
+    for (from, to, expected) in [
+        ("format: table", "format: csv", "only with format: table"),
+        ("municipality: 101", "municipality: 102", "table.municipality"),
+        (", municipality: 101", "", "missing, and the delivery has none either"),
+        ("{uuid}", "{uuid}-{line}", "its id must come from its columns"),
+        ("recorded_at: poll", "recorded_at: file_name", "a table has no file"),
+    ] {
+        let text = build_table("x", &PROFILE.replace(from, to), &options).err().expect("refused").to_string();
+        assert!(text.contains(expected), "{expected:?} is not in:\n{text}");
+    }
+}
