@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// Crate → crates of ours it may depend on. Tests see everything.
-const ALLOWED: [(&str, &[&str]); 8] = [
+const ALLOWED: [(&str, &[&str]); 9] = [
     ("rettidig-event", &[]),
     ("rettidig-broker", &[]),
     ("rettidig-connectors", &["rettidig-event"]),
+    ("rettidig-simulator", &["rettidig-event"]),
     ("rettidig-model", &["rettidig-event"]),
     ("rettidig-runtime", &["rettidig-event", "rettidig-model"]),
     ("rettidig-serve", &["rettidig-event", "rettidig-runtime"]),
@@ -21,6 +22,7 @@ const ALLOWED: [(&str, &[&str]); 8] = [
             "rettidig-model",
             "rettidig-runtime",
             "rettidig-serve",
+            "rettidig-simulator",
         ],
     ),
 ];

@@ -20,13 +20,13 @@ use rettidig_tests::Bench;
 use rettidig_tests::cells::{Shown, differences, shown};
 
 const SMALL: Limits = Limits {
-    chunk_persons: 7,
+    chunk_persons: 16,
     bulk_rows: 150,
     bulk_share: 3,
     spill_rows: 900,
     tail_rows: 400,
     tail_files: 3,
-    audit_rows: 40,
+    audit_rows: 600,
 };
 
 fn event(rows: &RecordBatch, row: usize) -> (Topic, Vec<u8>) {
@@ -99,7 +99,7 @@ async fn run(seed: u64, persons: usize, limits: Limits) {
             0 => 1,
             1 => random.usize(1..20),
             2 => random.usize(1..120),
-            _ => random.usize(1..1_200),
+            _ => random.usize(1..700),
         };
         let end = (next + size).min(rows.num_rows());
         let mut events: Vec<_> = (next..end).map(|row| event(&rows, row)).collect();
@@ -149,17 +149,17 @@ async fn run(seed: u64, persons: usize, limits: Limits) {
     let mut again = Bench::open_with(folder.path(), &model, &clock, limits).await;
     let found = differences(&incremental, &cells(&model, &mut again).await);
     assert!(found.is_empty(), "seed {seed}: after a restart {} differ", found.len());
-    assert_eq!(again.engine().persons().waiting() > 0, true, "seed {seed}: somebody waits for a day");
+    assert!(again.engine().persons().waiting() > 0, "seed {seed}: somebody waits for a day");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_batches_orders_days_and_restarts_end_in_the_same_cells() {
-    for seed in 1..=6 {
-        run(seed, 40, SMALL).await;
+    for seed in 1..=3 {
+        run(seed, 30, SMALL).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_usual_limits_end_in_the_same_cells() {
-    run(21, 60, Limits::default()).await;
+    run(21, 30, Limits::default()).await;
 }

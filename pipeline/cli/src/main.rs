@@ -5,6 +5,7 @@
 
 mod config;
 mod demo;
+mod door;
 mod output;
 mod plant;
 mod run;
@@ -51,6 +52,51 @@ enum Command {
     Recompute(Data),
     /// Show which events and files made a published value.
     Explain(Explain),
+    /// Take canonical events from files straight into the log, without Kafka: NDJSON or Parquet, named after their topic
+    /// (payments…, cases…, income…, official…, deliveries…).
+    Load(Load),
+    /// Write a simulated country: people on benefits in all municipalities, with everything that goes wrong.
+    Simulate(Simulate),
+}
+
+#[derive(Debug, Args)]
+struct Load {
+    /// Files.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    data: Data,
+}
+
+/// Form of simulated records.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Shape {
+    /// The files of the four source systems, CPR numbers (impossible ones) included.
+    Files,
+    /// Canonical events, as they stand on the topics.
+    Ndjson,
+}
+
+#[derive(Debug, Args)]
+struct Simulate {
+    /// Persons.
+    #[arg(long, default_value_t = 10_000)]
+    persons: u64,
+    /// Months, up to July 2026.
+    #[arg(long, default_value_t = 24)]
+    months: u32,
+    /// Seed: the same one writes the same bytes.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Folder to write to.
+    #[arg(long)]
+    out: PathBuf,
+    /// Form.
+    #[arg(long = "as", value_enum, default_value_t = Shape::Files)]
+    shape: Shape,
+    /// File with the key of the pseudonyms; the demo's own if absent.
+    #[arg(long)]
+    key_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -145,6 +191,8 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Query(query) => tools::query(&query).await?,
         Command::Recompute(data) => return tools::recompute(&data).await,
         Command::Explain(explain) => tools::explain(&explain).await?,
+        Command::Load(load) => door::load_files(&load).await?,
+        Command::Simulate(simulate) => door::simulate(&simulate)?,
     }
     Ok(ExitCode::SUCCESS)
 }

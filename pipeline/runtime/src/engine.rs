@@ -261,10 +261,7 @@ impl Engine {
         topic: Topic,
         messages: &[OwnedMessage],
     ) -> Result<Vec<DeadLetter>, RuntimeError> {
-        let timer = self.metrics.decode_seconds.start_timer();
-        let seen = self.seen.entry(topic).or_default();
-        let ingested = ingest(topic, messages, seen, self.clock.now())?;
-        timer.observe_duration();
+        let letters = self.take_messages(topic, messages).await?;
         let positions = self.positions.entry(topic.name().to_owned()).or_default();
         let mut last: BTreeMap<i32, &OwnedMessage> = BTreeMap::new();
         last.extend(messages.iter().map(|message| (message.partition, message)));
@@ -273,13 +270,29 @@ impl Engine {
                 Position { next: message.offset + 1, last_sha256: Some(sha256_hex(&message.payload)) };
             positions.insert(partition, position);
         }
+        self.metrics.events_total.with_label_values(&[topic.name()]).inc_by(messages.len() as u64);
+        Ok(letters)
+    }
+
+    /// As [`Engine::accept`], of messages that stand on no topic.
+    ///
+    /// # Errors
+    /// As [`Engine::accept`].
+    pub async fn take_messages(
+        &mut self,
+        topic: Topic,
+        messages: &[OwnedMessage],
+    ) -> Result<Vec<DeadLetter>, RuntimeError> {
+        let timer = self.metrics.decode_seconds.start_timer();
+        let seen = self.seen.entry(topic).or_default();
+        let ingested = ingest(topic, messages, seen, self.clock.now())?;
+        timer.observe_duration();
         self.batch.messages += messages.len() as u64;
         self.batch.duplicates += ingested.duplicates;
         self.batch.unknown_fields += ingested.unknown_fields;
         for letter in &ingested.dead_letters {
             *self.batch.dead_letters.entry(letter.reason.code().to_owned()).or_default() += 1;
         }
-        self.metrics.events_total.with_label_values(&[topic.name()]).inc_by(messages.len() as u64);
         if ingested.rows.num_rows() > 0 {
             self.take_rows(topic, ingested.rows).await?;
         }

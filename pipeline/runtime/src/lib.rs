@@ -2,13 +2,14 @@
 //!
 //! One way for the data: [`kafka`] brings messages, [`ingest`] decodes and dedupes them, [`engine`] evaluates
 //! the groups of figures and the [`persons`] they touch and commits an epoch through [`store`] and [`manifest`], [`publish`] replaces the
-//! files that plain readers open. [`recompute`] and [`explain`] read committed epochs only.
+//! files that plain readers open. [`load`] is the door beside Kafka. [`recompute`] and [`explain`] read committed epochs only.
 
 pub mod engine;
 pub mod error;
 pub mod explain;
 pub mod ingest;
 pub mod kafka;
+pub mod load;
 pub mod manifest;
 pub mod metrics;
 pub mod persons;

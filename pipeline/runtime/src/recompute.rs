@@ -5,6 +5,7 @@
 //! that differs in anything else also differs there.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::concat_batches;
@@ -14,10 +15,12 @@ use rettidig_event::{Topic, delivery, official};
 use rettidig_model::Model;
 use rettidig_model::contract::Table;
 use rettidig_model::evaluation::disclosed_schema;
+use rettidig_model::persons::Parameters;
 
 use crate::RuntimeError;
 use crate::engine::{evaluate_log, schema_of};
 use crate::manifest::Manifest;
+use crate::persons::{Limits, Persons};
 use crate::store::Store;
 
 /// Result of a comparison.
@@ -57,7 +60,32 @@ pub async fn recompute(store: &Store, model: &Model) -> Result<Comparison, Runti
         comparison.mismatches += mismatches;
         comparison.by_table.insert((*name).to_owned(), mismatches);
     }
+    let (cells, mismatches) = recompute_persons(store, model, &manifest).await?;
+    comparison.cells += cells;
+    comparison.mismatches += mismatches.values().sum::<u64>();
+    comparison.by_table.extend(mismatches);
     Ok(comparison)
+}
+
+/// The cells of the persons, all made anew from the log: how many were compared, and by measure how many differ.
+async fn recompute_persons(
+    store: &Store,
+    model: &Model,
+    manifest: &Manifest,
+) -> Result<(u64, BTreeMap<String, u64>), RuntimeError> {
+    let with =
+        Parameters { as_of: manifest.as_of, income_delivered: manifest.persons.income_delivered.clone() };
+    let model = Arc::new(model.clone());
+    let limits = Limits { audit_rows: 400_000, ..Limits::default() };
+    let mut persons =
+        Persons::open(store.clone(), model, &manifest.persons, with, true, limits).await?;
+    let cells = persons.cells().len() as u64;
+    let mismatches = loop {
+        if persons.audit_step(manifest.committed_at).await?.is_some() {
+            break persons.audit().by_measure().clone();
+        }
+    };
+    Ok((cells, mismatches))
 }
 
 /// The published tables as they would have been known at an instant: from the events retrieved until then.

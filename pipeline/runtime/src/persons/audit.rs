@@ -4,6 +4,8 @@
 //! added to the round's cells too, so at the end they must equal the committed ones, cell by cell. They do not only if the
 //! incremental way went wrong somewhere, a file was damaged, or time changed somebody's cells unnoticed.
 
+use std::collections::BTreeMap;
+
 use arrow::array::UInt32Array;
 use arrow::compute::{concat_batches, take_record_batch};
 use chrono::{DateTime, Utc};
@@ -29,6 +31,7 @@ pub struct Audit {
     cells: Option<CellStore>,
     next: usize,
     newest: Option<AuditReport>,
+    by_measure: BTreeMap<String, u64>,
 }
 
 impl Audit {
@@ -48,6 +51,11 @@ impl Audit {
     /// What the newest full round found.
     pub fn newest(&self) -> Option<AuditReport> {
         self.newest
+    }
+
+    /// Cells that differed in the newest full round, by measure.
+    pub fn by_measure(&self) -> &BTreeMap<String, u64> {
+        &self.by_measure
     }
 
     /// Begins again, after all cells were made anew.
@@ -95,7 +103,8 @@ impl Persons {
             self.audit.cells = Some(cells);
             return Ok(None);
         }
-        let mismatch_cells = self.cells.mismatches(&cells)?.values().sum();
+        self.audit.by_measure = self.cells.mismatches(&cells)?;
+        let mismatch_cells = self.audit.by_measure.values().sum();
         let report = AuditReport { mismatch_cells, finished_at: now };
         self.audit.newest = Some(report);
         self.audit.restart();

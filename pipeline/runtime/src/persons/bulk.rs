@@ -5,6 +5,7 @@
 //! bucket files and evaluated once. The epoch that is committed after it stands at the exact positions that were read.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -23,6 +24,9 @@ const GROUPS: usize = 128;
 
 /// Buckets of a group.
 const GROUP_BUCKETS: usize = BUCKETS / GROUPS;
+
+/// Rows that are brought together at least, if there are so many: an evaluation has a cost of its own.
+const JOB_ROWS: u64 = 400_000;
 
 /// Folder of spilled rows; emptied when the engine opens.
 pub(crate) const SPILL: &str = "spill";
@@ -98,26 +102,29 @@ fn joined<T>(result: Result<Result<T, RuntimeError>, tokio::task::JoinError>) ->
         .unwrap_or_else(|error| Err(RuntimeError::stop("recomputing buckets", error, "report this as a bug")))
 }
 
-/// One group: reads, evaluates, writes the bucket files.
-async fn group(
-    persons: GroupInputs,
-    group: usize,
+/// Some groups: reads, evaluates, writes the bucket files.
+async fn groups(
+    inputs: Inputs,
+    groups: Range<usize>,
     pending: Vec<RecordBatch>,
 ) -> Result<(Evaluated, Vec<(usize, BucketEntry)>), RuntimeError> {
-    let GroupInputs { log, model, store, spill, before, after } = persons;
-    let first = group * GROUP_BUCKETS;
-    let mut history = Vec::with_capacity(GROUP_BUCKETS);
-    for bucket in first..first + GROUP_BUCKETS {
+    let Inputs { log, model, store, spill, before, after } = inputs;
+    let buckets = groups.start * GROUP_BUCKETS..groups.end * GROUP_BUCKETS;
+    let mut history = Vec::with_capacity(buckets.len());
+    for bucket in buckets.clone() {
         history.push(log.bucket(bucket).await?);
     }
     let history = concat_batches(&person::schema(), &history)?;
-    let mut new = spill.of_group(&store, group).await?;
+    let mut new = Vec::new();
+    for group in groups {
+        new.extend(spill.of_group(&store, group).await?);
+    }
     new.extend(pending);
     let new = concat_batches(&person::schema(), &new)?;
     let (evaluated, rows) = evaluate_both(model, history, new, before, after).await?;
     let ends = bucket_ends(&rows);
-    let mut entries = Vec::with_capacity(GROUP_BUCKETS);
-    for bucket in first..first + GROUP_BUCKETS {
+    let mut entries = Vec::with_capacity(buckets.len());
+    for bucket in buckets {
         let start = bucket.checked_sub(1).map_or(0, |before| ends[before]) as usize;
         let part = rows.slice(start, ends[bucket] as usize - start);
         entries.push((bucket, log.settle_sorted(bucket, &part, 0).await?));
@@ -126,7 +133,7 @@ async fn group(
 }
 
 #[derive(Clone)]
-struct GroupInputs {
+struct Inputs {
     log: Arc<PersonLog>,
     model: Arc<rettidig_model::Model>,
     store: Store,
@@ -155,7 +162,7 @@ pub(super) async fn change(
             part.push(take(batch, order)?);
         }
     }
-    let inputs = GroupInputs {
+    let inputs = Inputs {
         log: Arc::clone(&persons.log),
         model: Arc::clone(&persons.model),
         store: persons.store.clone(),
@@ -163,10 +170,26 @@ pub(super) async fn change(
         before: persons.with.clone().filter(|_| !redefine),
         after: with,
     };
-    let mut results = stream::iter(pending.into_iter().enumerate().map(|(number, pending)| {
+    let mut jobs: Vec<(Range<usize>, Vec<RecordBatch>, u64)> = Vec::new();
+    for (group, pending) in pending.into_iter().enumerate() {
+        let buckets = &persons.log.buckets()[group * GROUP_BUCKETS..(group + 1) * GROUP_BUCKETS];
+        let settled: u64 =
+            buckets.iter().filter_map(|bucket| bucket.file.as_ref()).map(|file| file.rows).sum();
+        let spilled: u64 = inputs.spill.files.get(&group).into_iter().flatten().map(|file| file.rows).sum();
+        let rows = settled + spilled + pending.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
+        match jobs.last_mut().filter(|(_, _, before)| *before < JOB_ROWS) {
+            Some((groups, all, before)) => {
+                groups.end = group + 1;
+                all.extend(pending);
+                *before += rows;
+            }
+            None => jobs.push((group..group + 1, pending, rows)),
+        }
+    }
+    let mut results = stream::iter(jobs.into_iter().map(|(range, pending, _)| {
         let inputs = inputs.clone();
-        // Spawned when polled, not when made: at most THREADS groups are in memory.
-        async move { joined(tokio::spawn(group(inputs, number, pending)).await) }
+        // Spawned when polled, not when made: at most THREADS of them are in memory.
+        async move { joined(tokio::spawn(groups(inputs, range, pending)).await) }
     }))
     .buffered(THREADS);
     let mut buckets = BTreeMap::new();
