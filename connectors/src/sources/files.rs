@@ -14,7 +14,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Duration, Utc};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use object_store::{GetOptions, ObjectMeta, ObjectStoreExt as _};
+use object_store::ObjectMeta;
 use rettidig_event::{Clock, PollOutcome, Reason, Sink, SinkError, Source, SourceError};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -338,12 +338,11 @@ impl FileSource {
         &self,
         found: &Found,
     ) -> Result<BoxStream<'static, Result<Bytes, object_store::Error>>, FileError> {
-        let options = GetOptions { if_match: found.meta.e_tag.clone(), ..GetOptions::default() };
-        Ok(self.place.store.get_opts(&found.meta.location, options).await?.into_stream())
+        Ok(self.place.pieces(&found.meta).await?)
     }
 
     async fn still_the_same(&self, found: &Found) -> Result<(), FileError> {
-        let meta = self.place.store.head(&found.meta.location).await?;
+        let meta = self.place.head(&found.meta).await?;
         if (meta.size, meta.last_modified) != (found.meta.size, found.meta.last_modified) {
             return Err(FileError::Later(CHANGED.to_owned()));
         }

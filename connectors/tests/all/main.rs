@@ -11,5 +11,7 @@ mod feeds;
 mod golden;
 mod profiles;
 mod push;
+#[cfg(feature = "sftp")]
+mod sftp;
 mod steps;
 mod table;
