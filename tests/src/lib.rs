@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use chrono::{DateTime, Utc};
-use rettidig_event::{ManualClock, Topic};
+use rettidig_event::{Clock, ManualClock, Topic};
 use rettidig_model::Model;
 use rettidig_runtime::ingest::OwnedMessage;
 use rettidig_runtime::metrics::Metrics;
+use rettidig_runtime::persons::Limits;
 use rettidig_runtime::{Engine, EpochReport, Store};
 
 /// Published tables by name.
@@ -38,6 +39,49 @@ impl Bench {
         Self { engine, next_offset }
     }
 
+    /// As [`Bench::open`], with limits and a clock of its own.
+    ///
+    /// # Panics
+    /// If the folder cannot be opened.
+    pub async fn open_with(
+        folder: &Path,
+        model: &Arc<Model>,
+        clock: &Arc<ManualClock>,
+        limits: Limits,
+    ) -> Self {
+        let store = Store::local(folder).expect("store");
+        let metrics = Arc::new(Metrics::new().expect("metrics"));
+        let clock: Arc<dyn Clock> = clock.clone();
+        let engine = Engine::open_with(store, Arc::clone(model), clock, metrics, limits).await;
+        let engine = engine.unwrap_or_else(|error| panic!("the engine opens: {error}"));
+        let positions = engine.positions().values().flat_map(BTreeMap::values);
+        let next_offset = positions.map(|position| position.next).max().unwrap_or(0);
+        Self { engine, next_offset }
+    }
+
+    /// The engine.
+    pub fn engine(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// Takes events of several topics in, in this order, without committing them.
+    ///
+    /// # Panics
+    /// If an event is refused.
+    pub async fn accept(&mut self, events: &[(Topic, Vec<u8>)]) {
+        for run in events.chunk_by(|a, b| a.0 == b.0) {
+            let messages: Vec<OwnedMessage> = run
+                .iter()
+                .map(|(_, payload)| {
+                    self.next_offset += 1;
+                    OwnedMessage { partition: 0, offset: self.next_offset - 1, payload: payload.clone() }
+                })
+                .collect();
+            let letters = self.engine.accept(run[0].0, &messages).await.expect("accept");
+            assert_eq!(letters, [], "no event is refused");
+        }
+    }
+
     /// Takes events in and commits them as one epoch.
     ///
     /// # Panics
@@ -50,7 +94,7 @@ impl Bench {
                 OwnedMessage { partition: 0, offset: self.next_offset - 1, payload: payload.clone() }
             })
             .collect();
-        let letters = self.engine.accept(topic, &messages).expect("accept");
+        let letters = self.engine.accept(topic, &messages).await.expect("accept");
         assert_eq!(letters, [], "no event is refused");
         self.engine.commit().await.expect("commit")
     }

@@ -7,8 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
 use chrono::{Days, NaiveDate};
-use rettidig_model::persons::{Parameters, prepare, sorted_unique};
+use rettidig_model::persons::{Parameters, prepare, unique};
 use rettidig_model::{Model, SourceFile};
 use rettidig_oracle::{Inputs, Options, random_rows, shuffled};
 use rettidig_tests::cells::{Shown, differences, shown};
@@ -38,14 +40,18 @@ fn date(text: &str) -> NaiveDate {
     text.parse().expect("date")
 }
 
+fn in_order(rows: &RecordBatch) -> RecordBatch {
+    let unique = unique(rows);
+    assert!(unique.conflicts.is_empty(), "the histories hold no conflicts");
+    take_record_batch(rows, &UInt32Array::from(unique.order)).expect("rows")
+}
+
 async fn of_sql(inputs: &Inputs) -> Shown {
-    let (rows, _, conflicts) = sorted_unique(&inputs.rows).expect("rows");
-    assert!(conflicts.is_empty(), "the histories hold no conflicts");
     let with = Parameters {
         as_of: inputs.as_of,
         income_delivered: inputs.income_delivered.iter().copied().collect::<BTreeMap<_, _>>(),
     };
-    let histories = prepare(&rows).expect("histories");
+    let histories = prepare(&in_order(&inputs.rows)).expect("histories");
     let result = MODEL.evaluate_persons(&histories, &with).await.unwrap_or_else(|error| panic!("{error:?}"));
     let mut cells = result.cells;
     cells.extend(MODEL.derive(&cells, &with).await.unwrap_or_else(|error| panic!("{error:?}")));
@@ -113,12 +119,11 @@ async fn neither_order_nor_the_division_of_persons_matters() {
     assert_eq!(differences(&whole, &of_sql(&turned).await), Vec::<String>::new(), "shuffled");
 
     // Cells of disjoint sets of persons add up: the promise of the layers L and A.
-    let (rows, _, _) = sorted_unique(&inputs.rows).expect("rows");
     let with = Parameters {
         as_of: inputs.as_of,
         income_delivered: inputs.income_delivered.iter().copied().collect(),
     };
-    let parts = prepare(&rows).expect("histories").split(4).expect("parts");
+    let parts = prepare(&in_order(&inputs.rows)).expect("histories").split(4).expect("parts");
     assert_eq!(parts.len(), 4);
     let mut sums = Shown::new();
     for part in parts {

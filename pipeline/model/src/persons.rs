@@ -9,8 +9,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
-use arrow::compute::{cast, take};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
 use chrono::{Datelike, NaiveDate};
 use rettidig_event::PersonId;
@@ -352,43 +352,53 @@ fn next_changes(batch: &RecordBatch, persons: &[PersonId]) -> Vec<(PersonId, Nex
         .collect()
 }
 
-/// Sorts rows of the log by person and drops later rows of an identity that is there already; `conflicts` are rows
-/// dropped although their content differs. Rows come in the order of arrival.
-///
-/// # Errors
-/// Only if the rows have not the schema of the log, which is a bug.
-pub fn sorted_unique(rows: &RecordBatch) -> Result<(RecordBatch, Vec<u32>, Vec<u32>), ModelError> {
-    let fail = |error| ModelError::evaluation(EVENT_PERSON, error);
+/// Rows of the log in order, told apart by identity.
+#[derive(Debug)]
+pub struct Unique {
+    /// Rows to keep, by person; of an identity that came more than once, the first.
+    pub order: Vec<u32>,
+    /// Rows dropped because their identity was there with the same content.
+    pub duplicates: Vec<u32>,
+    /// Rows dropped because their identity was there with other content.
+    pub conflicts: Vec<u32>,
+}
+
+/// Orders rows of the log, which come in the order of their arrival, by person and identity. Identity is (topic, source,
+/// id) and, of records, the revision.
+pub fn unique(rows: &RecordBatch) -> Unique {
     let person = rows.column(0).as_fixed_size_binary();
     let (topic, op) =
         (rows.column(1).as_primitive::<Int32Type>(), rows.column(4).as_primitive::<Int32Type>());
     let (source, id) = (rows.column(2).as_string::<i32>(), rows.column(3).as_string::<i32>());
     let revision = rows.column(5).as_primitive::<Int64Type>();
     let mut order: Vec<u32> = (0..u32::try_from(rows.num_rows()).unwrap_or(u32::MAX)).collect();
-    let key = |row: usize| {
-        let add = op.value(row) == 0;
-        (person.value(row), topic.value(row), source.value(row), id.value(row), !add, revision.value(row))
+    let identity = |row: usize| {
+        (topic.value(row), source.value(row), id.value(row), op.value(row) != 0, revision.value(row))
     };
-    // Stable by arrival: the row's place is the last part of the key.
     order.sort_unstable_by(|a, b| {
         let (x, y) = (*a as usize, *b as usize);
-        person.value(x).cmp(person.value(y)).then_with(|| key(x).cmp(&key(y))).then(a.cmp(b))
+        let persons = person.value(x).cmp(person.value(y));
+        // The place of arrival comes last: the first of an identity stays.
+        persons.then_with(|| identity(x).cmp(&identity(y))).then(a.cmp(b))
     });
-    let (mut keep, mut duplicates, mut conflicts) = (Vec::with_capacity(order.len()), Vec::new(), Vec::new());
+    let mut unique =
+        Unique { order: Vec::with_capacity(order.len()), duplicates: Vec::new(), conflicts: Vec::new() };
     for row in order {
-        match keep.last() {
-            Some(first) if key(*first as usize) == key(row as usize) => {
-                let same = same_content(rows, *first as usize, row as usize);
-                if same { duplicates.push(row) } else { conflicts.push(row) }
+        let same = |first: usize, row: usize| {
+            person.value(first) == person.value(row) && identity(first) == identity(row)
+        };
+        match unique.order.last().map(|first| *first as usize) {
+            Some(first) if same(first, row as usize) => {
+                let dropped = match same_content(rows, first, row as usize) {
+                    true => &mut unique.duplicates,
+                    false => &mut unique.conflicts,
+                };
+                dropped.push(row);
             }
-            _ => keep.push(row),
+            _ => unique.order.push(row),
         }
     }
-    let keep = UInt32Array::from(keep);
-    let columns: Result<Vec<ArrayRef>, _> =
-        rows.columns().iter().map(|column| take(column, &keep, None)).collect();
-    let sorted = RecordBatch::try_new(rows.schema(), columns.map_err(fail)?).map_err(fail)?;
-    Ok((sorted, duplicates, conflicts))
+    unique
 }
 
 /// Whether two rows say the same; where they stood on the topic does not matter.

@@ -10,22 +10,32 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
-use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{Date32Type, Int32Type, Int64Type, SchemaRef, TimestampMicrosecondType};
 use arrow::row::{RowConverter, SortField};
 use chrono::{DateTime, NaiveDate, Utc};
-use rettidig_event::{Clock, DeadLetter, Topic, delivery, official};
+use rettidig_event::{Clock, DeadLetter, Origin, Reason, Topic, delivery, official, person};
+use rettidig_model::calendar::month_of;
 use rettidig_model::evaluation::{FigureCounts, GroupKey, Groups, disclosed_schema};
+use rettidig_model::persons::Parameters;
 use rettidig_model::{Model, TableInputs};
 use tokio::sync::watch;
 
 use crate::ingest::{OwnedMessage, Seen, ingest};
 use crate::manifest::{Counts, Manifest, Position, Positions, Previous};
 use crate::metrics::Metrics;
+use crate::persons::{AuditReport, BucketEntry, Limits, PersonChange, Persons, SPILL, Spill};
 use crate::store::{FileEntry, Store, sha256_hex};
 use crate::{RuntimeError, publish};
 
 /// Topics that the engine reads.
-pub const TOPICS: [Topic; 2] = [Topic::Official, Topic::Deliveries];
+pub const TOPICS: [Topic; 5] =
+    [Topic::Official, Topic::Deliveries, Topic::Payments, Topic::Cases, Topic::Income];
+
+/// Topics whose log is read whole into memory; the log of the persons is [`crate::persons`].
+const WHOLE: [Topic; 2] = [Topic::Official, Topic::Deliveries];
+
+/// How the sources of wages are named in deliveries.
+const INCOME_SOURCES: &str = "income-";
 
 /// Log files of a topic beyond which they are merged into one.
 const LOG_FILES_MAX: usize = 32;
@@ -55,6 +65,8 @@ pub struct EpochReport {
     pub dead_letters: u64,
     /// New figures and changed figures by source.
     pub figures: BTreeMap<String, FigureCounts>,
+    /// Persons evaluated.
+    pub persons: u64,
 }
 
 /// One group: its events and what came of them.
@@ -77,6 +89,10 @@ struct Batch {
     unknown_fields: u64,
     messages: u64,
     touched: BTreeSet<GroupKey>,
+    persons: Vec<RecordBatch>,
+    person_rows: usize,
+    spill: Spill,
+    change: Option<PersonChange>,
 }
 
 /// The engine of one data folder.
@@ -91,6 +107,9 @@ pub struct Engine {
     seen: HashMap<Topic, Seen>,
     groups: BTreeMap<GroupKey, Group>,
     deliveries: Vec<RecordBatch>,
+    /// Newest month whose wages are delivered, by municipality, deliveries of the open batch included.
+    income_delivered: BTreeMap<i32, i32>,
+    persons: Persons,
     batch: Batch,
     /// `tables/latest` may be behind the newest epoch.
     unpublished: bool,
@@ -101,7 +120,8 @@ pub struct Engine {
 pub(crate) fn schema_of(topic: Topic) -> SchemaRef {
     match topic {
         Topic::Deliveries => delivery::schema(),
-        _ => official::schema(),
+        Topic::Payments | Topic::Cases | Topic::Income => person::schema(),
+        Topic::Official | Topic::DeadLetter => official::schema(),
     }
 }
 
@@ -121,7 +141,36 @@ impl Engine {
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, RuntimeError> {
+        Self::open_with(store, model, clock, metrics, Limits::default()).await
+    }
+
+    /// As [`Engine::open`], with limits of its own.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub async fn open_with(
+        store: Store,
+        model: Arc<Model>,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+        limits: Limits,
+    ) -> Result<Self, RuntimeError> {
         let newest = Manifest::newest(&store).await?;
+        for path in store.list(SPILL).await? {
+            store.delete(&path).await?;
+        }
+        let persons = match &newest {
+            Some((manifest, _)) => {
+                let with = Parameters {
+                    as_of: manifest.as_of,
+                    income_delivered: manifest.persons.income_delivered.clone(),
+                };
+                let same = is_same_model(manifest, &model);
+                Persons::open(store.clone(), Arc::clone(&model), &manifest.persons, with, same, limits)
+                    .await?
+            }
+            None => Persons::empty(store.clone(), Arc::clone(&model), limits).await?,
+        };
         let mut engine = Self {
             store,
             model,
@@ -133,6 +182,8 @@ impl Engine {
             seen: HashMap::new(),
             groups: BTreeMap::new(),
             deliveries: Vec::new(),
+            income_delivered: BTreeMap::new(),
+            persons,
             batch: Batch::default(),
             unpublished: false,
             snapshot: watch::Sender::new(None),
@@ -144,12 +195,13 @@ impl Engine {
     }
 
     async fn recover(&mut self, manifest: &Manifest) -> Result<(), RuntimeError> {
-        for topic in TOPICS {
+        for topic in WHOLE {
             let seen = self.seen.entry(topic).or_default();
             for entry in manifest.log.get(topic.name()).into_iter().flatten() {
                 let rows = self.store.get_parquet(entry, schema_of(topic)).await?;
                 seen.remember(topic, &rows);
                 if topic == Topic::Deliveries {
+                    note_income(&rows, &mut self.income_delivered)?;
                     self.deliveries.push(rows);
                 } else {
                     for (key, part) in split_by_group(&rows)? {
@@ -203,23 +255,25 @@ impl Engine {
     /// batch is committed.
     ///
     /// # Errors
-    /// Only if Arrow fails, which is a bug.
-    pub fn accept(
+    /// [`RuntimeError::Retry`] if a backlog cannot be spilled.
+    pub async fn accept(
         &mut self,
         topic: Topic,
         messages: &[OwnedMessage],
     ) -> Result<Vec<DeadLetter>, RuntimeError> {
         let timer = self.metrics.decode_seconds.start_timer();
-        let ingested = ingest(topic, messages, self.seen.entry(topic).or_default(), self.clock.now())?;
+        let seen = self.seen.entry(topic).or_default();
+        let ingested = ingest(topic, messages, seen, self.clock.now())?;
         timer.observe_duration();
         let positions = self.positions.entry(topic.name().to_owned()).or_default();
-        for message in messages {
+        let mut last: BTreeMap<i32, &OwnedMessage> = BTreeMap::new();
+        last.extend(messages.iter().map(|message| (message.partition, message)));
+        for (partition, message) in last {
             let position =
                 Position { next: message.offset + 1, last_sha256: Some(sha256_hex(&message.payload)) };
-            positions.insert(message.partition, position);
+            positions.insert(partition, position);
         }
         self.batch.messages += messages.len() as u64;
-        self.batch.events += ingested.rows.num_rows() as u64;
         self.batch.duplicates += ingested.duplicates;
         self.batch.unknown_fields += ingested.unknown_fields;
         for letter in &ingested.dead_letters {
@@ -227,17 +281,89 @@ impl Engine {
         }
         self.metrics.events_total.with_label_values(&[topic.name()]).inc_by(messages.len() as u64);
         if ingested.rows.num_rows() > 0 {
-            if topic == Topic::Deliveries {
-                self.deliveries.push(ingested.rows.clone());
-            } else {
-                for (key, part) in split_by_group(&ingested.rows)? {
+            self.take_rows(topic, ingested.rows).await?;
+        }
+        Ok(ingested.dead_letters)
+    }
+
+    /// Takes decoded rows of one topic into the open batch; duplicates among rows about persons are told later.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Retry`] if a backlog cannot be spilled.
+    pub async fn take_rows(&mut self, topic: Topic, rows: RecordBatch) -> Result<(), RuntimeError> {
+        match topic {
+            Topic::Deliveries => {
+                note_income(&rows, &mut self.income_delivered)?;
+                self.deliveries.push(rows.clone());
+            }
+            Topic::Official => {
+                for (key, part) in split_by_group(&rows)? {
                     self.groups.entry(key.clone()).or_default().events.push(part);
                     self.batch.touched.insert(key);
                 }
             }
-            self.batch.rows.entry(topic).or_default().push(ingested.rows);
+            _ => {
+                self.batch.change = None;
+                self.batch.messages = self.batch.messages.max(1);
+                self.batch.person_rows += rows.num_rows();
+                self.batch.persons.push(rows);
+                if self.batch.person_rows >= self.persons.limits().spill_rows {
+                    self.batch.spill.push(&self.store, &self.batch.persons).await?;
+                    self.batch.persons.clear();
+                    self.batch.person_rows = 0;
+                }
+                return Ok(());
+            }
         }
-        Ok(ingested.dead_letters)
+        self.batch.change = None;
+        self.batch.events += rows.num_rows() as u64;
+        self.batch.rows.entry(topic).or_default().push(rows);
+        Ok(())
+    }
+
+    /// Evaluates the persons that the open batch touches; returns what contradicts rows that are there already and must
+    /// go to the dead letter before the batch is committed. Calling it again without new messages does nothing.
+    ///
+    /// # Errors
+    /// As [`Persons::change`].
+    pub async fn settle(&mut self) -> Result<Vec<DeadLetter>, RuntimeError> {
+        let with = Parameters { as_of: self.as_of(), income_delivered: self.income_delivered.clone() };
+        if self.batch.change.as_ref().is_some_and(|change| change.parameters() == &with) {
+            return Ok(Vec::new());
+        }
+        let timer = self.metrics.persons_seconds.start_timer();
+        let (rows, spill) = (&self.batch.persons, &self.batch.spill);
+        let change = match self.manifest().is_some_and(|manifest| !is_same_model(manifest, &self.model)) {
+            true => self.persons.redefine(rows, spill, with).await?,
+            false => self.persons.change(rows, spill, with).await?,
+        };
+        timer.observe_duration();
+        let letters = conflict_letters(&change.conflicts, self.clock.now())?;
+        self.batch.change = Some(change);
+        Ok(letters)
+    }
+
+    /// The as-of date of the next epoch: today, or the newest epoch's if the clock has gone backwards.
+    fn as_of(&self) -> NaiveDate {
+        let today = self.clock.today();
+        self.manifest().map_or(today, |manifest| manifest.as_of.max(today))
+    }
+
+    /// The persons.
+    pub fn persons(&self) -> &Persons {
+        &self.persons
+    }
+
+    /// Recomputes a few more buckets of the log in comparison with the committed cells.
+    ///
+    /// # Errors
+    /// As [`Persons::audit_step`].
+    pub async fn audit_step(&mut self) -> Result<Option<AuditReport>, RuntimeError> {
+        let report = self.persons.audit_step(self.clock.now()).await?;
+        if let Some(report) = &report {
+            self.metrics.observe_audit(report);
+        }
+        Ok(report)
     }
 
     /// Whether a commit would do anything: messages have come, the day has changed, or the model has.
@@ -246,9 +372,8 @@ impl Engine {
             None => self.batch.messages > 0,
             Some(manifest) => {
                 self.batch.messages > 0
-                    || manifest.as_of != self.clock.today()
-                    || manifest.sql_sha256 != self.model.sql_sha256
-                    || manifest.reference_sha256 != self.model.reference_sha256
+                    || manifest.as_of != self.as_of()
+                    || !is_same_model(manifest, &self.model)
             }
         }
     }
@@ -260,12 +385,11 @@ impl Engine {
     /// another writer owns the folder.
     pub async fn commit(&mut self) -> Result<EpochReport, RuntimeError> {
         let timer = self.metrics.commit_seconds.start_timer();
-        let (as_of, at) = (self.clock.today(), self.clock.now());
+        // Its letters, if it was not called before, are counted but lie nowhere but in the topic.
+        drop(self.settle().await?);
+        let (as_of, at) = (self.as_of(), self.clock.now());
         let epoch = self.manifest().map_or(1, |manifest| manifest.epoch + 1);
-        let redefined = self.manifest().is_some_and(|manifest| {
-            manifest.sql_sha256 != self.model.sql_sha256
-                || manifest.reference_sha256 != self.model.reference_sha256
-        });
+        let redefined = self.manifest().is_some_and(|manifest| !is_same_model(manifest, &self.model));
         let keys = if redefined { self.groups.keys().cloned().collect() } else { self.batch.touched.clone() };
         // What is made of the same figures by the same definitions is the same.
         let known = if redefined { BTreeMap::new() } else { self.digests_of(&keys) };
@@ -289,7 +413,17 @@ impl Engine {
             ));
         }
         // The epoch is committed: what follows may fail and is done again, but the epoch stands.
-        let batch = std::mem::take(&mut self.batch);
+        let mut batch = std::mem::take(&mut self.batch);
+        let (mut events, mut duplicates, mut touched) = (batch.events, batch.duplicates, 0);
+        let mut conflicts = 0;
+        if let Some(change) = batch.change.take() {
+            (events, duplicates) = (events + change.events, duplicates + change.duplicates);
+            touched = change.touched;
+            conflicts = change.conflicts.iter().map(|rows| rows.num_rows() as u64).sum();
+            self.persons.install(change, manifest.persons.clone())?;
+        }
+        batch.spill.clear(&self.store).await?;
+        self.metrics.observe_persons(&self.persons, touched);
         self.groups = replaced;
         let digest = sha256_hex(&manifest.to_bytes());
         self.newest = Some((manifest.clone(), digest));
@@ -300,10 +434,11 @@ impl Engine {
         timer.observe_duration();
         Ok(EpochReport {
             epoch,
-            events: batch.events,
-            duplicates: batch.duplicates,
-            dead_letters: batch.dead_letters.values().sum(),
+            events,
+            duplicates,
+            dead_letters: batch.dead_letters.values().sum::<u64>() + conflicts,
             figures,
+            persons: touched,
         })
     }
 
@@ -329,7 +464,7 @@ impl Engine {
     ) -> Result<Manifest, RuntimeError> {
         let before = self.newest.as_ref().map(|(manifest, digest)| (manifest.clone(), digest.clone()));
         let mut log = before.as_ref().map(|(manifest, _)| manifest.log.clone()).unwrap_or_default();
-        for topic in TOPICS {
+        for topic in WHOLE {
             let entries = log.entry(topic.name().to_owned()).or_default();
             if let Some(rows) = self.batch.rows.get(&topic) {
                 let rows = concat_batches(&schema_of(topic), rows)?;
@@ -350,10 +485,21 @@ impl Engine {
             files.insert((*name).to_owned(), entry);
         }
         let disclosed = self.store.put_parquet("state", "disclosed", disclosed, Vec::new()).await?;
+        let mut persons = before.as_ref().map(|(manifest, _)| manifest.persons.clone()).unwrap_or_default();
+        if let Some(change) = &mut self.batch.change {
+            persons = self.persons.write(change, epoch).await?;
+        }
         let mut counts: Counts =
             before.as_ref().map(|(manifest, _)| manifest.counts.clone()).unwrap_or_default();
-        counts.events += self.batch.events;
-        counts.duplicates += self.batch.duplicates;
+        let change = self.batch.change.as_ref();
+        counts.events += self.batch.events + change.map_or(0, |change| change.events);
+        counts.duplicates += self.batch.duplicates + change.map_or(0, |change| change.duplicates);
+        let conflicts = change.into_iter().flat_map(|change| &change.conflicts);
+        let conflicts: u64 = conflicts.map(|rows| rows.num_rows() as u64).sum();
+        if conflicts > 0 {
+            *counts.dead_letters.entry(Reason::ConflictingRevision.code().to_owned()).or_default() +=
+                conflicts;
+        }
         counts.unknown_fields += self.batch.unknown_fields;
         for (reason, count) in &self.batch.dead_letters {
             *counts.dead_letters.entry(reason.clone()).or_default() += count;
@@ -367,6 +513,7 @@ impl Engine {
             positions: self.positions.clone(),
             log,
             disclosed,
+            persons,
             tables: files,
             sql_sha256: self.model.sql_sha256.clone(),
             reference_sha256: self.model.reference_sha256.clone(),
@@ -398,15 +545,33 @@ impl Engine {
             return Ok(());
         };
         let mut needed: BTreeSet<String> = BTreeSet::new();
+        let mut lists: BTreeSet<String> = BTreeSet::new();
         for number in kept {
             let (manifest, _) = Manifest::read(&self.store, *number).await?;
             needed.extend(manifest.files().map(str::to_owned));
+            lists.extend(manifest.persons.buckets.map(|file| file.path));
         }
         let (gone, _) = Manifest::read(&self.store, *oldest).await?;
+        // The files of buckets stand in a list of their own, which seldom changes.
+        if let Some(list) = gone.persons.buckets.as_ref().filter(|list| !lists.contains(&list.path)) {
+            for path in &lists {
+                needed.extend(self.bucket_files(path).await?);
+            }
+            for path in self.bucket_files(&list.path).await?.difference(&needed) {
+                self.store.delete(path).await?;
+            }
+        }
         for path in gone.files().filter(|path| !needed.contains(*path)) {
             self.store.delete(path).await?;
         }
         Ok(())
+    }
+
+    /// Paths of the bucket files that a list names; none if the list is gone already.
+    async fn bucket_files(&self, list: &str) -> Result<BTreeSet<String>, RuntimeError> {
+        let bytes = self.store.get(list).await?.unwrap_or_default();
+        let buckets: Vec<BucketEntry> = serde_json::from_slice(&bytes).unwrap_or_default();
+        Ok(buckets.into_iter().filter_map(|bucket| Some(bucket.file?.path)).collect())
     }
 
     fn events_of(&self, keys: &BTreeSet<GroupKey>) -> Result<RecordBatch, RuntimeError> {
@@ -452,6 +617,48 @@ impl Engine {
         }
         Ok(groups)
     }
+}
+
+/// Whether an epoch was made with this model.
+fn is_same_model(manifest: &Manifest, model: &Model) -> bool {
+    manifest.sql_sha256 == model.sql_sha256 && manifest.reference_sha256 == model.reference_sha256
+}
+
+/// Notes up to which month the deliveries of wages reach.
+fn note_income(rows: &RecordBatch, newest: &mut BTreeMap<i32, i32>) -> Result<(), RuntimeError> {
+    let source = column(rows, "source")?.as_string::<i32>();
+    let municipality = column(rows, "municipality")?.as_primitive::<Int32Type>();
+    let end = column(rows, "period_end")?.as_primitive::<Date32Type>();
+    for row in (0..rows.num_rows()).filter(|row| source.value(*row).starts_with(INCOME_SOURCES)) {
+        let month = i32::try_from(month_of(i64::from(end.value(row)))).unwrap_or(i32::MIN);
+        let known = newest.entry(municipality.value(row)).or_insert(month);
+        *known = (*known).max(month);
+    }
+    Ok(())
+}
+
+/// Dead letters of rows whose identity was there with other content. They carry the event as it was understood; its bytes
+/// are on the topic at the place that the letter names.
+fn conflict_letters(conflicts: &[RecordBatch], at: DateTime<Utc>) -> Result<Vec<DeadLetter>, RuntimeError> {
+    let mut letters = Vec::new();
+    for rows in conflicts {
+        let topic = column(rows, "topic")?.as_primitive::<Int32Type>();
+        let partition = column(rows, "topic_partition")?.as_primitive::<Int32Type>();
+        let offset = column(rows, "topic_offset")?.as_primitive::<Int64Type>();
+        for row in 0..rows.num_rows() {
+            let topic = usize::try_from(topic.value(row)).ok().and_then(|topic| person::TOPICS.get(topic));
+            let origin = Origin::Message {
+                topic: topic.map_or("", |topic| topic.name()).to_owned(),
+                partition: partition.value(row),
+                offset: offset.value(row),
+            };
+            let text = "same source, id and revision as a stored row, other content: the first one stays; send the \
+                        correction with a new id (add) or a higher revision (upsert)";
+            let bytes = person::to_json(rows, row);
+            letters.push(DeadLetter::new(origin, &bytes, "ingest", Reason::ConflictingRevision, text, at));
+        }
+    }
+    Ok(letters)
 }
 
 /// Figures by source that are new or changed in `after`.

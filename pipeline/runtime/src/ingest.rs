@@ -10,7 +10,7 @@ use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use chrono::{DateTime, Utc};
-use rettidig_event::{DeadLetter, Decoded, Message, Origin, Reason, Topic, delivery, official};
+use rettidig_event::{DeadLetter, Decoded, Message, Origin, Reason, Topic, delivery, official, person};
 use sha2::{Digest, Sha256};
 
 use crate::RuntimeError;
@@ -80,7 +80,8 @@ pub fn ingest(
     });
     let decoded: Decoded = match topic {
         Topic::Deliveries => delivery::decode(borrowed),
-        _ => official::decode(borrowed),
+        Topic::Payments | Topic::Cases | Topic::Income => person::decode(topic, borrowed),
+        Topic::Official | Topic::DeadLetter => official::decode(borrowed),
     };
     let letter = |message: &OwnedMessage, reason: Reason, text: String| {
         let origin = Origin::Message {
@@ -98,6 +99,11 @@ pub fn ingest(
             Some(letter(message, rejected.reason, rejected.message.clone()))
         })
         .collect();
+    if person::TOPICS.contains(&topic) {
+        // What is there already is told when the person's history is read.
+        let (rows, unknown_fields) = (decoded.batch, decoded.unknown_fields);
+        return Ok(Ingested { rows, duplicates: 0, dead_letters, unknown_fields });
+    }
     let mut refused = decoded.rejected.iter().map(|rejected| rejected.index).peekable();
     let accepted = messages.iter().enumerate().filter(|(index, _)| {
         let is_refused = refused.peek() == Some(index);

@@ -1,7 +1,7 @@
 //! The crate with IO: Kafka, the log, evaluation, epochs, dead letters, metrics.
 //!
 //! One way for the data: [`kafka`] brings messages, [`ingest`] decodes and dedupes them, [`engine`] evaluates
-//! the groups they touch and commits an epoch through [`store`] and [`manifest`], [`publish`] replaces the
+//! the groups of figures and the [`persons`] they touch and commits an epoch through [`store`] and [`manifest`], [`publish`] replaces the
 //! files that plain readers open. [`recompute`] and [`explain`] read committed epochs only.
 
 pub mod engine;
@@ -11,6 +11,7 @@ pub mod ingest;
 pub mod kafka;
 pub mod manifest;
 pub mod metrics;
+pub mod persons;
 pub mod publish;
 pub mod recompute;
 pub mod store;

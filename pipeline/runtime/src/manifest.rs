@@ -11,6 +11,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::RuntimeError;
+use crate::persons::PersonsEntry;
 use crate::store::{FileEntry, Store, sha256_hex};
 
 /// Where a partition stands.
@@ -66,6 +67,9 @@ pub struct Manifest {
     pub log: BTreeMap<String, Vec<FileEntry>>,
     /// Disclosed vintages with the epoch that first published each.
     pub disclosed: FileEntry,
+    /// State of the persons.
+    #[serde(default)]
+    pub persons: PersonsEntry,
     /// Published tables.
     pub tables: BTreeMap<String, FileEntry>,
     /// SHA-256 of the model's SQL.
@@ -149,10 +153,13 @@ impl Manifest {
         Ok((manifest, sha256_hex(&bytes)))
     }
 
-    /// Paths of all files that the epoch needs.
+    /// Paths of all files that the epoch names itself; the bucket files are named by the file of the buckets.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         let log = self.log.values().flatten();
-        log.chain(self.tables.values()).chain([&self.disclosed]).map(|entry| entry.path.as_str())
+        let persons = self.persons.tail.iter().map(|entry| &entry.file).chain(&self.persons.buckets);
+        let persons = persons.chain(self.persons.cells.values().flatten()).chain(&self.persons.wakes);
+        let files = log.chain(self.tables.values()).chain([&self.disclosed]).chain(persons);
+        files.map(|entry| entry.path.as_str())
     }
 }
 
@@ -170,6 +177,7 @@ mod tests {
             positions: Positions::new(),
             log: BTreeMap::new(),
             disclosed: FileEntry { path: "x".into(), rows: 0, bytes: 0, sha256: String::new() },
+            persons: PersonsEntry::default(),
             tables: BTreeMap::new(),
             sql_sha256: String::new(),
             reference_sha256: String::new(),

@@ -7,9 +7,13 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use chrono::{DateTime, Utc};
 use prometheus::core::Collector;
-use prometheus::{Gauge, GaugeVec, Histogram, HistogramOpts, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
+};
 
 use crate::engine::Snapshot;
+use crate::persons::{AuditReport, Persons};
 
 /// States of a target, in the order of `rettidig_target_state`.
 const STATES: [&str; 5] = ["on_track", "drifting", "insufficient", "incomplete", "source_late"];
@@ -28,6 +32,15 @@ pub struct Metrics {
     pub decode_seconds: Histogram,
     /// Seconds to evaluate and commit an epoch.
     pub commit_seconds: Histogram,
+    /// Seconds to evaluate the persons of a batch.
+    pub persons_seconds: Histogram,
+    persons_evaluated: IntCounter,
+    log_rows: IntGauge,
+    tail_rows: IntGauge,
+    cells: IntGauge,
+    waiting: IntGauge,
+    audit_mismatch_cells: IntGauge,
+    audit_last_full_seconds: IntGauge,
 }
 
 impl Metrics {
@@ -57,9 +70,41 @@ impl Metrics {
             )?,
             decode_seconds: histogram("rettidig_decode_seconds", "Time to decode and dedupe a batch")?,
             commit_seconds: histogram("rettidig_commit_seconds", "Time to evaluate and commit an epoch")?,
+            persons_seconds: histogram(
+                "rettidig_persons_seconds",
+                "Time to evaluate the persons of a batch",
+            )?,
+            persons_evaluated: IntCounter::new("rettidig_persons_evaluated_total", "Persons evaluated")?,
+            log_rows: IntGauge::new("rettidig_log_rows", "Rows of the person log")?,
+            tail_rows: IntGauge::new(
+                "rettidig_log_tail_rows",
+                "Rows of the person log in memory; compaction begins at 2,000,000",
+            )?,
+            cells: IntGauge::new("rettidig_cells", "Cells of the person-level measures in memory")?,
+            waiting: IntGauge::new(
+                "rettidig_persons_waiting",
+                "Persons whose cells a coming day or wages change",
+            )?,
+            audit_mismatch_cells: IntGauge::new(
+                "rettidig_audit_mismatch_cells",
+                "Cells that differed from a recomputation in the newest full audit; -1 before the first",
+            )?,
+            audit_last_full_seconds: IntGauge::new(
+                "rettidig_audit_last_full_seconds",
+                "When the newest full audit ended, seconds since 1970; 0 before the first",
+            )?,
             registry,
         };
-        let all: [Box<dyn Collector>; 5] = [
+        metrics.audit_mismatch_cells.set(-1);
+        let all: [Box<dyn Collector>; 13] = [
+            Box::new(metrics.persons_seconds.clone()),
+            Box::new(metrics.persons_evaluated.clone()),
+            Box::new(metrics.log_rows.clone()),
+            Box::new(metrics.tail_rows.clone()),
+            Box::new(metrics.cells.clone()),
+            Box::new(metrics.waiting.clone()),
+            Box::new(metrics.audit_mismatch_cells.clone()),
+            Box::new(metrics.audit_last_full_seconds.clone()),
             Box::new(metrics.events_total.clone()),
             Box::new(metrics.connector_records_total.clone()),
             Box::new(metrics.connector_failures_total.clone()),
@@ -70,6 +115,22 @@ impl Metrics {
             metrics.registry.register(collector)?;
         }
         Ok(metrics)
+    }
+
+    /// Notes the state of the persons after a commit.
+    pub(crate) fn observe_persons(&self, persons: &Persons, touched: u64) {
+        let gauge = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+        self.persons_evaluated.inc_by(touched);
+        self.log_rows.set(i64::try_from(persons.log().rows()).unwrap_or(i64::MAX));
+        self.tail_rows.set(gauge(persons.log().tail_rows()));
+        self.cells.set(gauge(persons.cells().len()));
+        self.waiting.set(gauge(persons.waiting()));
+    }
+
+    /// Notes the end of a full audit.
+    pub(crate) fn observe_audit(&self, report: &AuditReport) {
+        self.audit_mismatch_cells.set(i64::try_from(report.mismatch_cells).unwrap_or(i64::MAX));
+        self.audit_last_full_seconds.set(report.finished_at.timestamp());
     }
 
     /// The text exposition of the process and, if there is one, of an epoch.

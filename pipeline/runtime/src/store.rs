@@ -124,14 +124,23 @@ impl Store {
         batch: &RecordBatch,
         metadata: Vec<(String, String)>,
     ) -> Result<FileEntry, RuntimeError> {
-        let bytes = to_parquet(batch, metadata)?;
+        self.put_immutable(folder, stem, to_parquet(batch, metadata)?, batch.num_rows() as u64).await
+    }
+
+    /// Writes encoded Parquet as an immutable file, as [`Store::put_parquet`] does.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Retry`] if the storage fails.
+    pub async fn put_immutable(
+        &self,
+        folder: &str,
+        stem: &str,
+        bytes: Bytes,
+        rows: u64,
+    ) -> Result<FileEntry, RuntimeError> {
         let sha256 = sha256_hex(&bytes);
-        let entry = FileEntry {
-            path: format!("{folder}/{stem}-{}.parquet", &sha256[..16]),
-            rows: batch.num_rows() as u64,
-            bytes: bytes.len() as u64,
-            sha256,
-        };
+        let path = format!("{folder}/{stem}-{}.parquet", &sha256[..16]);
+        let entry = FileEntry { path, rows, bytes: bytes.len() as u64, sha256 };
         // Taken means that the same content is there already, or half of it from a torn write: put anew.
         self.put(&entry.path, bytes).await?;
         Ok(entry)

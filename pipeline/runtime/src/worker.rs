@@ -84,7 +84,7 @@ impl Worker {
         let ends = self.source.ends()?;
         while !self.is_at(&ends) {
             let (topic, message) = self.source.next().await?;
-            self.take(topic, message)?;
+            self.take(topic, message).await?;
         }
         self.commit_due().await
     }
@@ -124,14 +124,18 @@ impl Worker {
             () = tokio::time::sleep(TICK) => None,
             () = shutdown.cancelled() => None,
         };
+        if first.is_none() && !self.engine.is_due() && !shutdown.is_cancelled() {
+            // Nothing to do: the auditor goes on.
+            self.engine.audit_step().await?;
+        }
         if let Some((topic, message)) = first {
-            self.take(topic, message)?;
+            self.take(topic, message).await?;
             let until = tokio::time::Instant::now() + GATHER;
             while self.engine.batch_messages() < BATCH_MESSAGES_MAX {
                 match tokio::time::timeout_at(until, self.source.next()).await {
                     Ok(message) => {
                         let (topic, message) = message?;
-                        self.take(topic, message)?;
+                        self.take(topic, message).await?;
                     }
                     Err(_) => break,
                 }
@@ -140,35 +144,38 @@ impl Worker {
         self.commit_due().await
     }
 
-    fn take(&mut self, topic: Topic, message: OwnedMessage) -> Result<(), RuntimeError> {
+    async fn take(&mut self, topic: Topic, message: OwnedMessage) -> Result<(), RuntimeError> {
         self.read.insert((topic, message.partition), message.offset + 1);
         self.pending_bytes += message.payload.len();
         let waiting = self.pending.entry(topic).or_default();
         waiting.push(message);
         let is_full = waiting.len() >= DECODE_MESSAGES || self.pending_bytes >= DECODE_BYTES;
-        if is_full { self.decode_all() } else { Ok(()) }
+        if is_full { self.decode_all().await } else { Ok(()) }
     }
 
-    fn decode_all(&mut self) -> Result<(), RuntimeError> {
+    async fn decode_all(&mut self) -> Result<(), RuntimeError> {
         for topic in self.pending.keys().copied().collect::<Vec<_>>() {
-            self.decode(topic)?;
+            self.decode(topic).await?;
         }
         self.pending_bytes = 0;
         Ok(())
     }
 
-    fn decode(&mut self, topic: Topic) -> Result<(), RuntimeError> {
+    async fn decode(&mut self, topic: Topic) -> Result<(), RuntimeError> {
         let messages = std::mem::take(self.pending.entry(topic).or_default());
         if !messages.is_empty() {
-            self.letters.extend(self.engine.accept(topic, &messages)?);
+            self.letters.extend(self.engine.accept(topic, &messages).await?);
         }
         Ok(())
     }
 
     /// Commits what is due; its dead letters are acknowledged first.
     async fn commit_due(&mut self) -> Result<Option<EpochReport>, RuntimeError> {
-        self.decode_all()?;
+        self.decode_all().await?;
         self.engine.publish().await?;
+        if self.engine.is_due() {
+            self.letters.extend(self.engine.settle().await?);
+        }
         if !self.letters.is_empty() {
             self.dead_letters.bury(&self.letters).await?;
             self.letters.clear();

@@ -1,0 +1,181 @@
+//! Whole buckets at once: for a backlog, a batch that is large beside the log, and a changed definition.
+//!
+//! A backlog is too large to keep: it is spilled, cut by groups of buckets, and nothing of it is evaluated until its end
+//! is reached. Then group by group the rows that are settled and those that are new are brought together, written as
+//! bucket files and evaluated once. The epoch that is committed after it stands at the exact positions that were read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use rettidig_event::person::{self, BUCKETS, bucket_of};
+use rettidig_model::persons::Parameters;
+
+use super::file::{bucket_ends, encode, person_at};
+use super::{BucketEntry, Evaluated, PersonChange, PersonLog, Persons, THREADS, evaluate_both, take};
+use crate::RuntimeError;
+use crate::store::{FileEntry, Store};
+
+/// Groups of buckets that are brought together in one piece.
+const GROUPS: usize = 128;
+
+/// Buckets of a group.
+const GROUP_BUCKETS: usize = BUCKETS / GROUPS;
+
+/// Folder of spilled rows; emptied when the engine opens.
+pub(crate) const SPILL: &str = "spill";
+
+/// Rows that wait in files, by group of buckets, in the order of arrival.
+#[derive(Debug, Clone, Default)]
+pub struct Spill {
+    files: BTreeMap<usize, Vec<FileEntry>>,
+    rows: u64,
+    runs: u64,
+}
+
+impl Spill {
+    /// Rows that wait.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Puts rows into files.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Retry`] if the storage fails: nothing is taken over then.
+    pub async fn push(&mut self, store: &Store, rows: &[RecordBatch]) -> Result<(), RuntimeError> {
+        let run = self.runs;
+        let rows = Arc::new(concat_batches(&person::schema(), rows)?);
+        let mut orders: Vec<Vec<u32>> = vec![Vec::new(); GROUPS];
+        for (row, number) in (0..rows.num_rows()).zip(0_u32..) {
+            orders[bucket_of(&person_at(&rows, row)) / GROUP_BUCKETS].push(number);
+        }
+        let orders = orders.into_iter().enumerate().filter(|(_, order)| !order.is_empty());
+        let written: Vec<(usize, FileEntry)> = stream::iter(orders.map(|(group, order)| {
+            let (rows, store) = (Arc::clone(&rows), store.clone());
+            let task = tokio::spawn(async move {
+                let part = take(&rows, order)?;
+                let stem = format!("group-{group:03}-{run:06}");
+                store.put_immutable(SPILL, &stem, encode(&part, None)?, part.num_rows() as u64).await
+            });
+            async move { Ok::<_, RuntimeError>((group, joined(task.await)?)) }
+        }))
+        .buffered(THREADS)
+        .try_collect()
+        .await?;
+        for (group, file) in written {
+            self.files.entry(group).or_default().push(file);
+        }
+        self.runs += 1;
+        self.rows += rows.num_rows() as u64;
+        Ok(())
+    }
+
+    async fn of_group(&self, store: &Store, group: usize) -> Result<Vec<RecordBatch>, RuntimeError> {
+        let mut batches = Vec::new();
+        for file in self.files.get(&group).into_iter().flatten() {
+            batches.push(store.get_parquet(file, person::schema()).await?);
+        }
+        Ok(batches)
+    }
+
+    /// Removes the files.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Retry`] if the storage fails.
+    pub async fn clear(&mut self, store: &Store) -> Result<(), RuntimeError> {
+        for file in std::mem::take(self).files.into_values().flatten() {
+            store.delete(&file.path).await?;
+        }
+        Ok(())
+    }
+}
+
+fn joined<T>(result: Result<Result<T, RuntimeError>, tokio::task::JoinError>) -> Result<T, RuntimeError> {
+    result
+        .unwrap_or_else(|error| Err(RuntimeError::stop("recomputing buckets", error, "report this as a bug")))
+}
+
+/// One group: reads, evaluates, writes the bucket files.
+async fn group(
+    persons: GroupInputs,
+    group: usize,
+    pending: Vec<RecordBatch>,
+) -> Result<(Evaluated, Vec<(usize, BucketEntry)>), RuntimeError> {
+    let GroupInputs { log, model, store, spill, before, after } = persons;
+    let first = group * GROUP_BUCKETS;
+    let mut history = Vec::with_capacity(GROUP_BUCKETS);
+    for bucket in first..first + GROUP_BUCKETS {
+        history.push(log.bucket(bucket).await?);
+    }
+    let history = concat_batches(&person::schema(), &history)?;
+    let mut new = spill.of_group(&store, group).await?;
+    new.extend(pending);
+    let new = concat_batches(&person::schema(), &new)?;
+    let (evaluated, rows) = evaluate_both(model, history, new, before, after).await?;
+    let ends = bucket_ends(&rows);
+    let mut entries = Vec::with_capacity(GROUP_BUCKETS);
+    for bucket in first..first + GROUP_BUCKETS {
+        let start = bucket.checked_sub(1).map_or(0, |before| ends[before]) as usize;
+        let part = rows.slice(start, ends[bucket] as usize - start);
+        entries.push((bucket, log.settle_sorted(bucket, &part, 0).await?));
+    }
+    Ok((evaluated, entries))
+}
+
+#[derive(Clone)]
+struct GroupInputs {
+    log: Arc<PersonLog>,
+    model: Arc<rettidig_model::Model>,
+    store: Store,
+    spill: Arc<Spill>,
+    before: Option<Parameters>,
+    after: Parameters,
+}
+
+/// Recomputes all buckets with new rows. The change is a difference, or with `redefine` the cells themselves.
+pub(super) async fn change(
+    persons: &Persons,
+    rows: &[RecordBatch],
+    spill: &Spill,
+    with: Parameters,
+    redefine: bool,
+) -> Result<PersonChange, RuntimeError> {
+    let mut change = persons.nothing(with.clone()).await?;
+    change.redefined = redefine;
+    let mut pending: Vec<Vec<RecordBatch>> = vec![Vec::new(); GROUPS];
+    for batch in rows {
+        let mut orders: Vec<Vec<u32>> = vec![Vec::new(); GROUPS];
+        for (row, number) in (0..batch.num_rows()).zip(0_u32..) {
+            orders[bucket_of(&person_at(batch, row)) / GROUP_BUCKETS].push(number);
+        }
+        for (part, order) in pending.iter_mut().zip(orders).filter(|(_, order)| !order.is_empty()) {
+            part.push(take(batch, order)?);
+        }
+    }
+    let inputs = GroupInputs {
+        log: Arc::clone(&persons.log),
+        model: Arc::clone(&persons.model),
+        store: persons.store.clone(),
+        spill: Arc::new(spill.clone()),
+        before: persons.with.clone().filter(|_| !redefine),
+        after: with,
+    };
+    let mut results = stream::iter(pending.into_iter().enumerate().map(|(number, pending)| {
+        let inputs = inputs.clone();
+        // Spawned when polled, not when made: at most THREADS groups are in memory.
+        async move { joined(tokio::spawn(group(inputs, number, pending)).await) }
+    }))
+    .buffered(THREADS);
+    let mut buckets = BTreeMap::new();
+    while let Some((mut evaluated, entries)) = results.try_next().await? {
+        buckets.extend(entries);
+        change.events += evaluated.added.num_rows() as u64;
+        evaluated.added = RecordBatch::new_empty(person::schema());
+        change.take(evaluated, false)?;
+    }
+    change.bulk = Some(buckets);
+    Ok(change)
+}
