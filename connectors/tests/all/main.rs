@@ -13,5 +13,6 @@ mod profiles;
 mod push;
 #[cfg(feature = "sftp")]
 mod sftp;
+mod simulated;
 mod steps;
 mod table;
