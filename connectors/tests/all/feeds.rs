@@ -359,6 +359,7 @@ fn spellings(texts: &[String]) -> BTreeSet<String> {
 /// way with a leading zero).
 #[test]
 fn no_cpr_number_gets_out() {
+    let _alone = crate::support::watching_the_log();
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
