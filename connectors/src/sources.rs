@@ -116,9 +116,11 @@ pub fn build_with(name: &str, options: &Options<'_>) -> Result<Box<dyn Source>, 
 /// What a source of person records is built from.
 #[derive(Clone)]
 pub struct FeedOptions<'a> {
-    /// Where its files arrive: a folder, or (feature `cloud`) an address such as `s3://bucket/prefix`.
+    /// Where its files arrive: a folder, (feature `cloud`) an address such as `s3://bucket/prefix`, or (feature
+    /// `sftp`) `sftp://user@host/folder`.
     pub place: &'a str,
-    /// Options of the storage, `aws_region` and the like; empty for a folder.
+    /// Options of the storage: `aws_region` and the like; of SFTP `host_key` and `password` or
+    /// `private_key_file`. Empty for a folder. They may be secrets.
     pub storage: &'a BTreeMap<String, String>,
     /// The key of the pseudonyms.
     pub key: Arc<PseudonymKey>,

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Duration, Utc};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use object_store::{GetOptions, ObjectMeta, ObjectStoreExt as _};
+use object_store::ObjectMeta;
 use rettidig_event::{Clock, PollOutcome, Reason, Sink, SinkError, Source, SourceError};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -116,13 +116,22 @@ impl Source for FileSource {
         let now = clock.now();
         let mut cursor = Cursor::read(&self.name, cursor)?;
         let mut failures = Vec::new();
-        let ready = self.ready(&mut cursor, now).await?;
+        let (ready, pending) = self.ready(&mut cursor, now).await?;
         let profile = self.profile.clone();
         let mut emitter = Emitter::new(sink, &profile.source, &profile.source, now);
         let (mut files, mut bytes, mut left) = (0, 0, false);
         for found in ready {
             if files >= POLL_FILES_MAX || bytes >= POLL_BYTES_MAX {
                 left = true;
+                break;
+            }
+            if cursor.done.len() >= 2 * self.files.remembered_max {
+                failures.push(SourceError::Retry {
+                    attempt: format!("reading the files of {}", self.name),
+                    cause: "older files that could not be read keep the later ones from being forgotten; look at \
+                            the failures before this one, or move read files away"
+                        .to_owned(),
+                });
                 break;
             }
             files += 1;
@@ -135,7 +144,9 @@ impl Source for FileSource {
                 }
             }
         }
-        cursor.bound(self.files.remembered_max, self.files.remembered_for, now);
+        let unread = pending.iter().filter(|(name, modified)| !cursor.was_read(name, *modified));
+        let oldest_unread = unread.map(|(_, modified)| *modified).min();
+        cursor.bound(self.files.remembered_max, self.files.remembered_for, oldest_unread, now);
         let mut wait = self.profile.every;
         if let (Ready::Stable(apart), false) = (&self.files.ready, cursor.waiting.is_empty()) {
             wait = wait.min(*apart);
@@ -146,8 +157,12 @@ impl Source for FileSource {
 }
 
 impl FileSource {
-    /// The files that are complete and not known yet, by name.
-    async fn ready(&mut self, cursor: &mut Cursor, now: DateTime<Utc>) -> Result<Vec<Found>, SourceError> {
+    /// The files that are complete and not known yet, the one changed longest ago first; and all that are not known.
+    async fn ready(
+        &mut self,
+        cursor: &mut Cursor,
+        now: DateTime<Utc>,
+    ) -> Result<(Vec<Found>, Vec<(String, DateTime<Utc>)>), SourceError> {
         let form = self.files.name.clone();
         let listed = self.place.list(|name| form.read(name).is_some()).await;
         let listed = listed.map_err(|cause| SourceError::Retry {
@@ -156,7 +171,7 @@ impl FileSource {
         })?;
         let names = listed.names;
         cursor.waiting.retain(|name, _| names.contains(name));
-        let mut found = BTreeMap::new();
+        let (mut found, mut pending) = (BTreeMap::new(), Vec::new());
         let mut forgotten = 0_u64;
         for name in names.iter().filter(|name| form.read(name).is_none()) {
             self.unmatched(name);
@@ -167,8 +182,11 @@ impl FileSource {
                 cursor.waiting.remove(&name);
             } else if cursor.is_forgotten(&name, &meta) {
                 forgotten += 1;
-            } else if self.is_ready(&name, &meta, &names, cursor, now) {
-                found.insert(name.clone(), Found { name, facts, meta });
+            } else {
+                pending.push((name.clone(), meta.last_modified));
+                if self.is_ready(&name, &meta, &names, cursor, now) {
+                    found.insert((meta.last_modified, name.clone()), Found { name, facts, meta });
+                }
             }
         }
         if forgotten > 0 {
@@ -178,7 +196,7 @@ impl FileSource {
                 "files left alone: older than what is remembered (files.remember); move them away once read"
             );
         }
-        Ok(found.into_values().collect())
+        Ok((found.into_values().collect(), pending))
     }
 
     fn is_ready(
@@ -338,12 +356,11 @@ impl FileSource {
         &self,
         found: &Found,
     ) -> Result<BoxStream<'static, Result<Bytes, object_store::Error>>, FileError> {
-        let options = GetOptions { if_match: found.meta.e_tag.clone(), ..GetOptions::default() };
-        Ok(self.place.store.get_opts(&found.meta.location, options).await?.into_stream())
+        Ok(self.place.pieces(&found.meta).await?)
     }
 
     async fn still_the_same(&self, found: &Found) -> Result<(), FileError> {
-        let meta = self.place.store.head(&found.meta.location).await?;
+        let meta = self.place.head(&found.meta).await?;
         if (meta.size, meta.last_modified) != (found.meta.size, found.meta.last_modified) {
             return Err(FileError::Later(CHANGED.to_owned()));
         }

@@ -223,6 +223,7 @@ fn an_unusable_list_of_tables_is_put_aside_once() {
 
 #[test]
 fn the_token_is_in_no_error_log_or_dead_letter() {
+    let _alone = crate::support::watching_the_log();
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
     impl Write for Log {

@@ -98,9 +98,9 @@ fn golden_statbank_suppressed() {
 
 /// The shipped profiles: source, name under which it arrives, file.
 pub const FEEDS: [(&str, &str, &str); 4] = [
-    ("amanda", "amanda-101-2026-08-19.txt", "amanda/raw.txt"),
+    ("amanda", "amanda-101-2026-08-19-17.txt", "amanda/raw.txt"),
     ("income", "income-101-2026-08-19.csv", "income/raw.csv"),
-    ("ky", "ky-ydelsesperioder-101-2026-08-19.ndjson", "ky/raw.ndjson"),
+    ("ky", "ky-101-2026-08-19.ndjson", "ky/raw.ndjson"),
     ("yr", "yr-ydelsesrefusion-beregning-101-0017-2026-08-19.csv", "yr/raw.csv"),
 ];
 

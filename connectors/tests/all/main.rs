@@ -11,5 +11,8 @@ mod feeds;
 mod golden;
 mod profiles;
 mod push;
+#[cfg(feature = "sftp")]
+mod sftp;
+mod simulated;
 mod steps;
 mod table;

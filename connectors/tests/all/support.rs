@@ -202,6 +202,13 @@ pub fn edited_profile(tables: &[&str], edit: impl FnOnce(&mut serde_yaml_ng::Val
     serde_yaml_ng::to_string(&value).expect("yaml")
 }
 
+/// Held by a test that watches the log: two watchers at a time disturb each other's, because the program keeps
+/// one note for all threads of what anybody wants to see.
+pub fn watching_the_log() -> std::sync::MutexGuard<'static, ()> {
+    static WATCHING: Mutex<()> = Mutex::new(());
+    WATCHING.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 /// A key for tests.
 pub fn test_key() -> Arc<PseudonymKey> {
     let text = SecretString::from("rettidig test key, 32 bytes long!".to_owned());

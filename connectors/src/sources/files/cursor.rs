@@ -114,15 +114,28 @@ impl Cursor {
         self.refused.insert(name.to_owned(), done);
     }
 
-    /// Forgets what is too old or too much.
-    pub(super) fn bound(&mut self, files_max: usize, remembered_for: Duration, now: DateTime<Utc>) {
+    /// Whether the file was read or refused when it was last changed at this instant.
+    pub(super) fn was_read(&self, name: &str, modified: DateTime<Utc>) -> bool {
+        let same = |done: &Done| done.modified == modified;
+        self.done.get(name).is_some_and(same) || self.refused.get(name).is_some_and(same)
+    }
+
+    /// Forgets what is too old or too much, but nothing that is as new as a file not read yet: that one would be
+    /// left alone for ever.
+    pub(super) fn bound(
+        &mut self,
+        files_max: usize,
+        remembered_for: Duration,
+        oldest_unread: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) {
         let old = horizon(now, remembered_for);
         let mut by_age: Vec<(DateTime<Utc>, String)> =
             self.done.iter().map(|(name, done)| (done.modified, name.clone())).collect();
         by_age.sort_unstable();
         let surplus = by_age.len().saturating_sub(files_max);
         for (at, (modified, name)) in by_age.into_iter().enumerate() {
-            if at >= surplus && modified >= old {
+            if (at >= surplus && modified >= old) || oldest_unread.is_some_and(|unread| modified >= unread) {
                 break;
             }
             self.done.remove(&name);
@@ -163,11 +176,13 @@ mod tests {
         for day in 1..=10 {
             cursor.finished(&format!("f{day:02}"), done(day));
         }
-        cursor.bound(4, Duration::days(100), at(20));
+        cursor.bound(4, Duration::days(100), Some(at(3)), at(20));
+        assert_eq!(cursor.done.len(), 8, "what is as new as an unread file is kept");
+        cursor.bound(4, Duration::days(100), None, at(20));
         assert_eq!(cursor.done.keys().collect::<Vec<_>>(), ["f07", "f08", "f09", "f10"]);
         assert!(cursor.is_forgotten("f03", &meta(3)) && !cursor.is_forgotten("f11", &meta(11)));
         assert!(cursor.is_known("f07", &meta(7)) && !cursor.is_known("f07", &meta(8)));
-        cursor.bound(4, Duration::days(11), at(20));
+        cursor.bound(4, Duration::days(11), None, at(20));
         assert_eq!(cursor.done.keys().collect::<Vec<_>>(), ["f09", "f10"]);
         assert!(cursor.is_forgotten("f08", &meta(8)));
         let read = Cursor::read("x", &cursor.write()).expect("cursor");
