@@ -99,7 +99,11 @@ impl Letters<'_> {
             return Err(error).with_context(context);
         }
         match self.file {
-            Some(file) => file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all().with_context(context),
+            Some(file) => file
+                .into_inner()
+                .map_err(std::io::IntoInnerError::into_error)?
+                .sync_all()
+                .with_context(context),
             None => Ok(()),
         }
     }

@@ -35,9 +35,10 @@ pub struct Loaded {
 /// The topic that a file is for, by the beginning of its name: `payments-0001.ndjson`.
 pub fn topic_of(file: &Path) -> Option<Topic> {
     let name = file.file_name()?.to_str()?;
-    Topic::ALL.into_iter().filter(|topic| *topic != Topic::DeadLetter).find(|topic| {
-        name.starts_with(topic.name().trim_start_matches("rettidig."))
-    })
+    Topic::ALL
+        .into_iter()
+        .filter(|topic| *topic != Topic::DeadLetter)
+        .find(|topic| name.starts_with(topic.name().trim_start_matches("rettidig.")))
 }
 
 /// Whole lines and the number of the first.
@@ -107,7 +108,8 @@ pub async fn load(
     let attempt = format!("loading {}", file.display());
     let stop = |cause: String, remedy: &str| RuntimeError::stop(&attempt, cause, remedy);
     let topic = topic_of(file).ok_or_else(|| {
-        let remedy = "name it after its topic: payments…, cases…, income…, official…, deliveries….ndjson or .parquet";
+        let remedy =
+            "name it after its topic: payments…, cases…, income…, official…, deliveries….ndjson or .parquet";
         stop("the file's name does not tell its topic".to_owned(), remedy)
     })?;
     let readable = "check that the file is there, whole and readable";

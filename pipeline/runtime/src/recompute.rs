@@ -77,8 +77,7 @@ async fn recompute_persons(
         Parameters { as_of: manifest.as_of, income_delivered: manifest.persons.income_delivered.clone() };
     let model = Arc::new(model.clone());
     let limits = Limits { audit_rows: 400_000, ..Limits::default() };
-    let mut persons =
-        Persons::open(store.clone(), model, &manifest.persons, with, true, limits).await?;
+    let mut persons = Persons::open(store.clone(), model, &manifest.persons, with, true, limits).await?;
     let cells = persons.cells().len() as u64;
     let mismatches = loop {
         if persons.audit_step(manifest.committed_at).await?.is_some() {
