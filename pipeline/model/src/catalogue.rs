@@ -79,6 +79,8 @@ pub const AS_OF: &str = "as_of";
 pub const INCOME_DELIVERED: &str = "income_delivered";
 /// Indicators after disclosure control, with everything that was ever known.
 pub const DISCLOSED: &str = "disclosed";
+/// Indicators of persons after disclosure control, as they are shown.
+pub const LOCAL_DISCLOSED: &str = "local_disclosed";
 /// What the headers of the indicators say, as a table.
 pub const INDICATOR_CATALOGUE: &str = "indicator_catalogue";
 /// One row: the as-of date and the instant of the evaluation.
@@ -90,7 +92,7 @@ pub const REFERENCE: &str = "ref_";
 const EVENTS: [&str; 3] = [EVENT_OFFICIAL, EVENT_DELIVERIES, EVENT_PERSON];
 /// What person-local SQL may read beside the events.
 const PARAMETERS: [&str; 2] = [AS_OF, INCOME_DELIVERED];
-const TABLE_INPUTS: [&str; 3] = [DISCLOSED, INDICATOR_CATALOGUE, EVALUATION];
+const TABLE_INPUTS: [&str; 4] = [DISCLOSED, LOCAL_DISCLOSED, INDICATOR_CATALOGUE, EVALUATION];
 
 /// SQL functions that depend on when or how often they are called.
 const IMPURE: [&str; 7] =
@@ -112,6 +114,8 @@ pub enum Domain {
     Official,
     /// Persons.
     Person,
+    /// Neither: made of reference tables, and of use to both.
+    Reference,
 }
 
 /// One checked SQL model.
@@ -379,13 +383,17 @@ fn check_counts(model: &SqlModel, models: &BTreeMap<String, SqlModel>, problems:
     }
 }
 
-/// A model is about persons if anything it reads is.
+/// A model is about persons if anything it reads is; about neither if it reads nothing but reference tables.
 fn set_domains(models: &mut [SqlModel]) {
-    let mut persons: BTreeSet<String> = [EVENT_PERSON.to_owned(), "ref_benefits".to_owned()].into();
+    let mut persons: BTreeSet<String> = [EVENT_PERSON.to_owned()].into();
+    let mut neither: BTreeSet<String> = BTreeSet::new();
     for model in models {
         if model.reads.iter().any(|name| persons.contains(name)) {
             model.domain = Domain::Person;
             persons.insert(model.name.clone());
+        } else if model.reads.iter().all(|name| name.starts_with(REFERENCE) || neither.contains(name)) {
+            model.domain = Domain::Reference;
+            neither.insert(model.name.clone());
         }
     }
 }

@@ -175,6 +175,25 @@ pub const TABLES: &[Table] = &[
         ],
     },
     Table {
+        name: "local_indicators",
+        description: "The newest value of every indicator made from payments, cases and wages, for the newest 25 months",
+        grain: &["indicator", "area_kind", "area", "benefit", "period"],
+        columns: &[
+            INDICATOR,
+            AREA_KIND,
+            AREA,
+            BENEFIT,
+            PERIOD,
+            maybe("value", Kind::Float, "column unit", "the value; null if hidden or missing"),
+            maybe("numerator", Kind::Integer, "count", "what the value was made of"),
+            maybe("denominator", Kind::Integer, "count", "what the value was divided by"),
+            UNIT,
+            STATUS,
+            KNOWN_AT,
+            EPOCH,
+        ],
+    },
+    Table {
         name: "revisions",
         description: "Every change of a published value",
         grain: &[

@@ -180,50 +180,7 @@ pub fn disclose(
     let keys: BTreeSet<&CellKey> = changes.iter().map(|change| &change.key).collect();
     let keys: Vec<CellKey> = keys.into_iter().cloned().collect();
     let index: HashMap<&CellKey, usize> = keys.iter().enumerate().map(|(i, key)| (key, i)).collect();
-    let mut relations = relations(&keys, &index, structures, &membership.at(period_end));
-    relations.sort_by_key(|relation| relation.sum);
-    let families = keys
-        .chunk_by(|a, b| a.indicator == b.indicator)
-        .scan(0, |first, family| {
-            let cells = *first..*first + family.len();
-            *first = cells.end;
-            let from = relations.partition_point(|relation| relation.sum < cells.start);
-            let to = relations.partition_point(|relation| relation.sum < cells.end);
-            Some(Family { cells, relations: from..to })
-        })
-        .collect();
-    let mut of_cell: Vec<Vec<usize>> = vec![Vec::new(); keys.len()];
-    let mut sum_of = vec![None; keys.len()];
-    for (number, relation) in relations.iter().enumerate() {
-        if relation.over_municipalities {
-            sum_of[relation.sum] = Some(number);
-        }
-        for cell in relation.parts.iter().chain([&relation.sum]) {
-            of_cell[*cell].push(number);
-        }
-    }
-    let mut is_sum_of_many = vec![false; keys.len()];
-    for relation in relations.iter().filter(|relation| relation.over_municipalities) {
-        is_sum_of_many[relation.sum] = relation.parts.len() > 1;
-    }
-    let mut period = PeriodState {
-        relations,
-        families,
-        sum_of,
-        of_cell,
-        is_sum_of_many,
-        is_sum: keys
-            .iter()
-            .map(|key| !matches!(key.area_kind.as_str(), "municipality" | "jobcentre"))
-            .collect(),
-        is_country: keys.iter().map(|key| key.area_kind == "country").collect(),
-        is_total: keys.iter().map(|key| is_total(key, structures)).collect(),
-        links: links(&keys, &index, structures),
-        content: vec![None; keys.len()],
-        hidden: vec![false; keys.len()],
-        checked: None,
-        hidden_below,
-    };
+    let mut period = PeriodState::new(&keys, &index, period_end, structures, membership, hidden_below);
     let mut vintages: Vec<Vintage> = Vec::new();
     let mut newest: Vec<Option<usize>> = vec![None; keys.len()];
     let mut next = 0;
@@ -253,6 +210,34 @@ pub fn disclose(
     }
     vintages.sort_by(|a, b| (&a.key, a.known_at).cmp(&(&b.key, b.known_at)));
     vintages
+}
+
+/// Applies disclosure control to new contents of one period, of which the cells in `was_hidden` stay hidden: what may be
+/// shown of each.
+pub fn advance(
+    contents: BTreeMap<CellKey, Content>,
+    was_hidden: &BTreeSet<&CellKey>,
+    period_end: NaiveDate,
+    structures: &BTreeMap<String, Structure>,
+    membership: &Membership,
+    hidden_below: i64,
+) -> Vec<(CellKey, Content)> {
+    let keys: Vec<CellKey> = contents.keys().cloned().collect();
+    let index: HashMap<&CellKey, usize> = keys.iter().enumerate().map(|(i, key)| (key, i)).collect();
+    let mut period = PeriodState::new(&keys, &index, period_end, structures, membership, hidden_below);
+    for (cell, (key, content)) in contents.into_iter().enumerate() {
+        period.hidden[cell] = was_hidden.contains(&key);
+        period.content[cell] = Some(content);
+    }
+    period.suppress();
+    let shown = period
+        .content
+        .iter()
+        .zip(&period.hidden)
+        .map(|(content, hidden)| if *hidden { HIDDEN } else { content.unwrap_or(HIDDEN) });
+    let shown: Vec<Content> = shown.collect();
+    drop(index);
+    keys.into_iter().zip(shown).collect()
 }
 
 /// What hiding a sum of many municipalities costs, in relations that would need a further hidden cell; each is
@@ -329,6 +314,60 @@ struct PeriodState {
 }
 
 impl PeriodState {
+    fn new(
+        keys: &[CellKey],
+        index: &HashMap<&CellKey, usize>,
+        period_end: NaiveDate,
+        structures: &BTreeMap<String, Structure>,
+        membership: &Membership,
+        hidden_below: i64,
+    ) -> Self {
+        let mut relations = relations(keys, index, structures, &membership.at(period_end));
+        relations.sort_by_key(|relation| relation.sum);
+        let families = keys
+            .chunk_by(|a, b| a.indicator == b.indicator)
+            .scan(0, |first, family| {
+                let cells = *first..*first + family.len();
+                *first = cells.end;
+                let from = relations.partition_point(|relation| relation.sum < cells.start);
+                let to = relations.partition_point(|relation| relation.sum < cells.end);
+                Some(Family { cells, relations: from..to })
+            })
+            .collect();
+        let mut of_cell: Vec<Vec<usize>> = vec![Vec::new(); keys.len()];
+        let mut sum_of = vec![None; keys.len()];
+        for (number, relation) in relations.iter().enumerate() {
+            if relation.over_municipalities {
+                sum_of[relation.sum] = Some(number);
+            }
+            for cell in relation.parts.iter().chain([&relation.sum]) {
+                of_cell[*cell].push(number);
+            }
+        }
+        let mut is_sum_of_many = vec![false; keys.len()];
+        for relation in relations.iter().filter(|relation| relation.over_municipalities) {
+            is_sum_of_many[relation.sum] = relation.parts.len() > 1;
+        }
+        Self {
+            relations,
+            families,
+            sum_of,
+            of_cell,
+            is_sum_of_many,
+            is_sum: keys
+                .iter()
+                .map(|key| !matches!(key.area_kind.as_str(), "municipality" | "jobcentre"))
+                .collect(),
+            is_country: keys.iter().map(|key| key.area_kind == "country").collect(),
+            is_total: keys.iter().map(|key| is_total(key, structures)).collect(),
+            links: links(keys, index, structures),
+            content: vec![None; keys.len()],
+            hidden: vec![false; keys.len()],
+            checked: None,
+            hidden_below,
+        }
+    }
+
     /// Extends the hidden pattern until no hidden cell can be computed.
     fn suppress(&mut self) {
         for cell in 0..self.content.len() {

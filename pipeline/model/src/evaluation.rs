@@ -23,8 +23,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use rettidig_event::{delivery, official};
 
 use crate::catalogue::{
-    DISCLOSED, Domain, EVALUATION, EVENT_DELIVERIES, EVENT_OFFICIAL, INDICATOR_CATALOGUE, Layer, Model,
-    REFERENCE, SqlModel,
+    DISCLOSED, Domain, EVALUATION, EVENT_DELIVERIES, EVENT_OFFICIAL, INDICATOR_CATALOGUE, LOCAL_DISCLOSED,
+    Layer, Model, REFERENCE, SqlModel,
 };
 use crate::contract::{TABLES, Table};
 use crate::disclosure::{
@@ -65,6 +65,8 @@ pub struct Groups {
 pub struct TableInputs {
     /// Disclosed vintages of all groups, rows of [`disclosed_schema`].
     pub disclosed: RecordBatch,
+    /// Indicators of persons as they are shown, rows of [`crate::local::schema`].
+    pub local: RecordBatch,
     /// Results of the public local models over all groups.
     pub public: BTreeMap<String, RecordBatch>,
     /// Decoded deliveries.
@@ -125,7 +127,7 @@ impl Model {
         }
         let mut groups = Groups::default();
         let mut changes: BTreeMap<(GroupKey, i32), Vec<Change>> = BTreeMap::new();
-        let models = self.models.iter().filter(|model| model.domain == Domain::Official);
+        let models = self.models.iter().filter(|model| model.domain != Domain::Person);
         for model in models.filter(|model| model.header.layer < Layer::Table) {
             let mut batch = session.query(&model.name, &model.sql).await?;
             if model.name == "official_figures" {
@@ -166,6 +168,7 @@ impl Model {
     ) -> Result<BTreeMap<&'static str, RecordBatch>, ModelError> {
         let session = Session::default();
         session.register(DISCLOSED, inputs.disclosed)?;
+        session.register(LOCAL_DISCLOSED, inputs.local)?;
         session.register(EVENT_DELIVERIES, inputs.deliveries)?;
         session.register(EVENT_OFFICIAL, RecordBatch::new_empty(official::schema()))?;
         session.register(INDICATOR_CATALOGUE, self.indicator_catalogue()?)?;
@@ -177,7 +180,7 @@ impl Model {
             session.register(&name, batch)?;
         }
         let mut tables = BTreeMap::new();
-        for model in self.models.iter().filter(|model| model.domain == Domain::Official) {
+        for model in self.models.iter().filter(|model| model.domain != Domain::Person) {
             match model.header.layer {
                 Layer::Staging if model.header.public => {
                     session.register(&model.name, session.query(&model.name, &model.sql).await?)?;
@@ -224,7 +227,7 @@ impl Model {
         Ok(empty)
     }
 
-    fn structures(&self) -> BTreeMap<String, Structure> {
+    pub(crate) fn structures(&self) -> BTreeMap<String, Structure> {
         self.layer(Layer::Published)
             .map(|model| {
                 let structure = Structure {
@@ -237,7 +240,7 @@ impl Model {
             .collect()
     }
 
-    fn membership(&self) -> Result<Membership, ModelError> {
+    pub(crate) fn membership(&self) -> Result<Membership, ModelError> {
         let areas = self.reference.get("areas").ok_or_else(|| ModelError::Contract {
             model: "areas".to_owned(),
             message: "the reference table areas.csv is missing".to_owned(),
@@ -279,7 +282,7 @@ impl Model {
 }
 
 /// A date from Arrow's count of days.
-fn date(days: i32) -> NaiveDate {
+pub(crate) fn date(days: i32) -> NaiveDate {
     NaiveDate::from_num_days_from_ce_opt(days + 719_163).unwrap_or(NaiveDate::MAX)
 }
 

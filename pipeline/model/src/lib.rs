@@ -14,6 +14,7 @@ pub mod error;
 pub mod evaluation;
 pub mod functions;
 pub mod header;
+pub mod local;
 pub mod persons;
 pub mod reference;
 pub mod session;

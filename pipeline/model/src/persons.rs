@@ -223,12 +223,13 @@ fn parameters(session: &Session, parameters: &Parameters) -> Result<(), ModelErr
 
 impl Model {
     fn of_persons(&self) -> impl Iterator<Item = &SqlModel> {
-        self.models.iter().filter(|model| model.domain == Domain::Person)
+        self.models.iter().filter(|model| model.domain != Domain::Official)
     }
 
     /// The measures that are added up over persons.
     pub fn additive(&self) -> impl Iterator<Item = &SqlModel> {
-        self.of_persons().filter(|model| model.header.layer == Layer::Additive && !model.header.derived)
+        let models = self.models.iter().filter(|model| model.domain == Domain::Person);
+        models.filter(|model| model.header.layer == Layer::Additive && !model.header.derived)
     }
 
     /// The measures that are made anew from cells.
@@ -256,6 +257,9 @@ impl Model {
         {
             let batch = session.query(&model.name, &model.sql).await?;
             if model.header.layer == Layer::Additive {
+                if model.domain == Domain::Reference {
+                    continue;
+                }
                 result.cells.insert(model.name.clone(), checked(model, batch)?);
                 continue;
             }
@@ -278,10 +282,14 @@ impl Model {
         for (name, batch) in cells {
             session.register(name, batch.clone())?;
         }
+        for model in self.layer(Layer::Additive).filter(|model| model.domain == Domain::Reference) {
+            session.register(&model.name, session.query(&model.name, &model.sql).await?)?;
+        }
         let mut derived = Cells::new();
         for model in self.derived() {
-            let batch = session.query(&model.name, &model.sql).await?;
-            derived.insert(model.name.clone(), checked(model, batch)?);
+            let batch = checked(model, session.query(&model.name, &model.sql).await?)?;
+            session.register(&model.name, batch.clone())?;
+            derived.insert(model.name.clone(), batch);
         }
         Ok(derived)
     }
@@ -422,6 +430,6 @@ mod tests {
         assert!(cells.values().all(|batch| batch.num_rows() == 0));
         let with = Parameters { as_of: NaiveDate::default(), income_delivered: BTreeMap::new() };
         let derived = model.derive(&cells, &with).await.unwrap_or_else(|error| panic!("{error:?}"));
-        assert_eq!(derived.len(), 3);
+        assert_eq!(derived.len(), model.derived().count());
     }
 }

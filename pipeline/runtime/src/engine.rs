@@ -16,6 +16,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use rettidig_event::{Clock, DeadLetter, Origin, Reason, Topic, delivery, official, person};
 use rettidig_model::calendar::month_of;
 use rettidig_model::evaluation::{FigureCounts, GroupKey, Groups, disclosed_schema};
+use rettidig_model::local::{self, LocalMonths, from_rows, to_rows};
 use rettidig_model::persons::Parameters;
 use rettidig_model::{Model, TableInputs};
 use tokio::sync::watch;
@@ -110,6 +111,8 @@ pub struct Engine {
     /// Newest month whose wages are delivered, by municipality, deliveries of the open batch included.
     income_delivered: BTreeMap<i32, i32>,
     persons: Persons,
+    /// What is shown of the indicators of persons.
+    local: LocalMonths,
     batch: Batch,
     /// `tables/latest` may be behind the newest epoch.
     unpublished: bool,
@@ -184,6 +187,7 @@ impl Engine {
             deliveries: Vec::new(),
             income_delivered: BTreeMap::new(),
             persons,
+            local: LocalMonths::new(),
             batch: Batch::default(),
             unpublished: false,
             snapshot: watch::Sender::new(None),
@@ -213,6 +217,9 @@ impl Engine {
         let keys: BTreeSet<GroupKey> = self.groups.keys().cloned().collect();
         let evaluated = self.model.evaluate_groups(self.events_of(&keys)?, &BTreeMap::new()).await?;
         let disclosed = self.store.get_parquet(&manifest.disclosed, disclosed_schema(true)).await?;
+        if let Some(entry) = &manifest.local {
+            self.local = from_rows(&self.store.get_parquet(entry, local::schema()).await?);
+        }
         let epochs = Epochs::of(&disclosed)?;
         self.groups = self.stamped(&keys, evaluated, &epochs, manifest.epoch)?;
         let mut tables = BTreeMap::new();
@@ -356,6 +363,20 @@ impl Engine {
         Ok(letters)
     }
 
+    /// What is shown of the indicators of persons after the open batch.
+    async fn local_after(&self, at: DateTime<Utc>, epoch: u64) -> Result<LocalMonths, RuntimeError> {
+        let Some(change) = &self.batch.change else { return Ok(self.local.clone()) };
+        let timer = self.metrics.local_seconds.start_timer();
+        let cells = self.persons.cells_after(change)?;
+        if cells.values().all(|rows| rows.num_rows() == 0) {
+            return Ok(LocalMonths::new());
+        }
+        let derived = self.model.derive(&cells, change.parameters()).await?;
+        let local = self.model.continue_local(&derived, &self.local, at.timestamp_micros(), epoch).await?;
+        timer.observe_duration();
+        Ok(local)
+    }
+
     /// The as-of date of the next epoch: today, or the newest epoch's if the clock has gone backwards.
     fn as_of(&self) -> NaiveDate {
         let today = self.clock.today();
@@ -416,8 +437,11 @@ impl Engine {
             .map(|(key, group)| (key.clone(), groups.get(key).unwrap_or(group).clone()))
             .collect();
         let disclosed = disclosed_of(&replaced)?;
-        let tables = evaluate_tables(&self.model, &replaced, &self.deliveries, as_of, at).await?;
-        let manifest = self.write(epoch, as_of, at, &disclosed, &tables).await?;
+        let local = self.local_after(at, epoch).await?;
+        let shown = to_rows(&local)?;
+        let tables =
+            evaluate_tables(&self.model, &replaced, &self.deliveries, shown.clone(), as_of, at).await?;
+        let manifest = self.write(epoch, as_of, at, [&disclosed, &shown], &tables).await?;
         if !manifest.commit(&self.store).await? {
             return Err(RuntimeError::stop(
                 format!("committing epoch {epoch}"),
@@ -438,6 +462,7 @@ impl Engine {
         batch.spill.clear(&self.store).await?;
         self.metrics.observe_persons(&self.persons, touched);
         self.groups = replaced;
+        self.local = local;
         let digest = sha256_hex(&manifest.to_bytes());
         self.newest = Some((manifest.clone(), digest));
         self.unpublished = true;
@@ -472,7 +497,7 @@ impl Engine {
         epoch: u64,
         as_of: NaiveDate,
         at: DateTime<Utc>,
-        disclosed: &RecordBatch,
+        [disclosed, local]: [&RecordBatch; 2],
         tables: &BTreeMap<&'static str, RecordBatch>,
     ) -> Result<Manifest, RuntimeError> {
         let before = self.newest.as_ref().map(|(manifest, digest)| (manifest.clone(), digest.clone()));
@@ -498,6 +523,10 @@ impl Engine {
             files.insert((*name).to_owned(), entry);
         }
         let disclosed = self.store.put_parquet("state", "disclosed", disclosed, Vec::new()).await?;
+        let local = match local.num_rows() {
+            0 => None,
+            _ => Some(self.store.put_parquet("state", "local", local, Vec::new()).await?),
+        };
         let mut persons = before.as_ref().map(|(manifest, _)| manifest.persons.clone()).unwrap_or_default();
         if let Some(change) = &mut self.batch.change {
             persons = self.persons.write(change, epoch).await?;
@@ -526,6 +555,7 @@ impl Engine {
             positions: self.positions.clone(),
             log,
             disclosed,
+            local,
             persons,
             tables: files,
             sql_sha256: self.model.sql_sha256.clone(),
@@ -701,6 +731,7 @@ async fn evaluate_tables(
     model: &Model,
     groups: &BTreeMap<GroupKey, Group>,
     deliveries: &[RecordBatch],
+    local: RecordBatch,
     as_of: NaiveDate,
     evaluated_at: DateTime<Utc>,
 ) -> Result<BTreeMap<&'static str, RecordBatch>, RuntimeError> {
@@ -711,6 +742,7 @@ async fn evaluate_tables(
     }
     let inputs = TableInputs {
         disclosed: disclosed_of(groups)?,
+        local,
         public,
         deliveries: concat_batches(&delivery::schema(), deliveries)?,
         as_of,
@@ -742,7 +774,18 @@ pub(crate) async fn evaluate_log(
             groups.entry(key).or_default().public.insert(name.clone(), part);
         }
     }
-    evaluate_tables(model, &groups, &[deliveries], as_of, evaluated_at).await
+    // What is shown of persons continues from epoch to epoch; their cells are recomputed apart.
+    let mut tables = evaluate_tables(
+        model,
+        &groups,
+        &[deliveries],
+        RecordBatch::new_empty(local::schema()),
+        as_of,
+        evaluated_at,
+    )
+    .await?;
+    tables.remove("local_indicators");
+    Ok(tables)
 }
 
 /// The newest retrieval of each source, from the freshness table.

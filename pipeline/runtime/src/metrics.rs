@@ -34,6 +34,8 @@ pub struct Metrics {
     pub commit_seconds: Histogram,
     /// Seconds to evaluate the persons of a batch.
     pub persons_seconds: Histogram,
+    /// Seconds to bring the indicators of persons through disclosure control.
+    pub local_seconds: Histogram,
     persons_evaluated: IntCounter,
     log_rows: IntGauge,
     tail_rows: IntGauge,
@@ -74,6 +76,10 @@ impl Metrics {
                 "rettidig_persons_seconds",
                 "Time to evaluate the persons of a batch",
             )?,
+            local_seconds: histogram(
+                "rettidig_local_seconds",
+                "Time to bring the indicators of persons through disclosure control",
+            )?,
             persons_evaluated: IntCounter::new("rettidig_persons_evaluated_total", "Persons evaluated")?,
             log_rows: IntGauge::new("rettidig_log_rows", "Rows of the person log")?,
             tail_rows: IntGauge::new(
@@ -96,7 +102,8 @@ impl Metrics {
             registry,
         };
         metrics.audit_mismatch_cells.set(-1);
-        let all: [Box<dyn Collector>; 13] = [
+        let all: [Box<dyn Collector>; 14] = [
+            Box::new(metrics.local_seconds.clone()),
             Box::new(metrics.persons_seconds.clone()),
             Box::new(metrics.persons_evaluated.clone()),
             Box::new(metrics.log_rows.clone()),

@@ -135,6 +135,33 @@ impl CellStore {
         self.0.iter().map(|(name, measure)| Ok((name.clone(), measure.rows()?))).collect()
     }
 
+    /// The cells with a change added that is not yet taken over.
+    ///
+    /// # Errors
+    /// Only if Arrow fails, which is a bug.
+    pub fn cells_with(&self, change: &Self) -> Result<Cells, RuntimeError> {
+        let mut cells = Cells::new();
+        for (name, measure) in &self.0 {
+            let mut sum = Measure {
+                schema: measure.schema.clone(),
+                grain: measure.grain,
+                converter: RowConverter::new(
+                    measure.schema.fields()[..measure.grain]
+                        .iter()
+                        .map(|field| SortField::new(field.data_type().clone()))
+                        .collect(),
+                )?,
+                places: measure.places.clone(),
+                values: measure.values.clone(),
+            };
+            if let Some(change) = change.0.get(name) {
+                sum.add(&change.rows()?, 1)?;
+            }
+            cells.insert(name.clone(), sum.rows()?);
+        }
+        Ok(cells)
+    }
+
     /// Cells kept in memory, zeros included.
     pub fn len(&self) -> usize {
         self.0.values().map(|measure| measure.places.len()).sum()

@@ -287,6 +287,17 @@ impl Persons {
         &self.cells
     }
 
+    /// The cells after a change.
+    ///
+    /// # Errors
+    /// Only if Arrow fails, which is a bug.
+    pub fn cells_after(&self, change: &PersonChange) -> Result<Cells, RuntimeError> {
+        if change.redefined {
+            return change.delta.cells();
+        }
+        self.cells.cells_with(&change.delta)
+    }
+
     /// What the cells were evaluated with.
     pub fn parameters(&self) -> Option<&Parameters> {
         self.with.as_ref()

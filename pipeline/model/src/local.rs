@@ -1,0 +1,259 @@
+//! From the cells of persons to indicators that may be shown.
+//!
+//! Official figures carry their own history, so their vintages are made again from events at any time. Figures of our own
+//! are known from the epoch that first had them, so here each epoch continues from what the one before showed: the new
+//! contents of a month go through disclosure control together with the pattern that was hidden (patterns are sticky), and
+//! what differs from what was shown is a new value.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, AsArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use arrow::datatypes::{
+    DataType, Date32Type, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+};
+
+use crate::calendar::{month_last, month_text};
+use crate::catalogue::{Domain, Layer, Model};
+use crate::disclosure::{CellKey, Content, HIDDEN_BELOW, Status, advance};
+use crate::error::ModelError;
+use crate::evaluation::date;
+use crate::persons::Cells;
+use crate::session::Session;
+
+const TOTAL: &str = "total";
+
+/// A value that is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShownValue {
+    /// What is shown.
+    pub content: Content,
+    /// Since when, microseconds since 1970 UTC.
+    pub known_at: i64,
+    /// The epoch that first showed it.
+    pub epoch: i64,
+}
+
+/// One month of the indicators.
+#[derive(Debug, Clone, Default)]
+pub struct LocalMonth {
+    /// Digest of the contents before disclosure control; `None` if they are not known, after a restart.
+    pub digest: Option<u64>,
+    /// What is shown.
+    pub shown: BTreeMap<CellKey, ShownValue>,
+}
+
+/// Months (since January 1970) with what is shown of them.
+pub type LocalMonths = BTreeMap<i64, LocalMonth>;
+
+/// Schema of what is shown: `value_micro` in millionths of the indicator's unit.
+pub fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("indicator", DataType::Utf8, false),
+        Field::new("area_kind", DataType::Utf8, false),
+        Field::new("area", DataType::Utf8, false),
+        Field::new("benefit", DataType::Utf8, false),
+        Field::new("period", DataType::Utf8, false),
+        Field::new("period_end", DataType::Date32, false),
+        Field::new("value_micro", DataType::Int64, true),
+        Field::new("numerator", DataType::Int64, true),
+        Field::new("denominator", DataType::Int64, true),
+        Field::new("status", DataType::Utf8, false),
+        Field::new("known_at", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false),
+        Field::new("epoch", DataType::Int64, false),
+    ]))
+}
+
+impl Model {
+    /// Contents of the indicators of persons, by month, before disclosure control.
+    async fn local_contents(
+        &self,
+        derived: &Cells,
+    ) -> Result<BTreeMap<i64, BTreeMap<CellKey, Content>>, ModelError> {
+        let session = Session::default();
+        for (name, batch) in derived {
+            session.register(name, batch.clone())?;
+        }
+        let mut months: BTreeMap<i64, BTreeMap<CellKey, Content>> = BTreeMap::new();
+        let models = self.layer(Layer::Published).filter(|model| model.domain == Domain::Person);
+        for model in models {
+            let batch = session.query(&model.name, &model.sql).await?;
+            let broken = |column: &str| ModelError::Contract {
+                model: model.path.clone(),
+                message: format!("expected a column {column}, Utf8 in area_kind and area, else Int64"),
+            };
+            let integer = |name: &str| {
+                let column =
+                    batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int64Type>());
+                column.ok_or_else(|| broken(name))
+            };
+            let text = |name: &str| {
+                let column = batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+                column.ok_or_else(|| broken(name))
+            };
+            let (area_kind, area) = (text("area_kind")?, text("area")?);
+            let (benefit, month) = (integer("benefit")?, integer("month")?);
+            let (value, persons) = (integer("value_micro")?, integer("persons")?);
+            let (numerator, denominator) = (integer("numerator")?, integer("denominator")?);
+            let optional = |column: &Int64Array, row: usize| column.is_valid(row).then(|| column.value(row));
+            for row in 0..batch.num_rows() {
+                let code = i32::try_from(benefit.value(row)).ok().and_then(rettidig_event::benefit::code_of);
+                let key = CellKey {
+                    indicator: model.name.clone(),
+                    area_kind: area_kind.value(row).to_owned(),
+                    area: area.value(row).to_owned(),
+                    benefit: code.unwrap_or_default().to_owned(),
+                    breakdown: TOTAL.to_owned(),
+                    breakdown_value: TOTAL.to_owned(),
+                };
+                let value_micro = optional(value, row);
+                let content = Content {
+                    value_micro,
+                    numerator: optional(numerator, row),
+                    denominator: optional(denominator, row),
+                    persons: optional(persons, row),
+                    status: if value_micro.is_some() { Status::Final } else { Status::Missing },
+                };
+                months.entry(month.value(row)).or_default().insert(key, content);
+            }
+        }
+        Ok(months)
+    }
+
+    /// Brings what is shown to new cells (with the derived ones). Months that are not in the cells' window any more go.
+    ///
+    /// # Errors
+    /// [`ModelError::Evaluation`] or [`ModelError::Contract`] if an indicator's SQL fails or has not the columns.
+    pub async fn continue_local(
+        &self,
+        derived: &Cells,
+        before: &LocalMonths,
+        known_at: i64,
+        epoch: u64,
+    ) -> Result<LocalMonths, ModelError> {
+        let contents = self.local_contents(derived).await?;
+        let (structures, membership) = (self.structures(), self.membership()?);
+        let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
+        let mut after = LocalMonths::new();
+        for (month, mut contents) in contents {
+            let old = before.get(&month).cloned().unwrap_or_default();
+            // What was there and is not any more is nobody, which may be shown.
+            for (key, value) in &old.shown {
+                let zero = Content {
+                    value_micro: Some(0),
+                    numerator: None,
+                    denominator: None,
+                    persons: Some(0),
+                    status: Status::Final,
+                };
+                if !contents.contains_key(key) && value.content.status != Status::Missing {
+                    contents.insert(key.clone(), zero);
+                }
+            }
+            let mut digest = DefaultHasher::new();
+            for (key, content) in &contents {
+                key.hash(&mut digest);
+                (content.value_micro, content.numerator, content.denominator, content.persons)
+                    .hash(&mut digest);
+            }
+            let digest = digest.finish();
+            if old.digest == Some(digest) {
+                after.insert(month, old);
+                continue;
+            }
+            let hidden: BTreeSet<&CellKey> = old
+                .shown
+                .iter()
+                .filter(|(_, value)| value.content.status == Status::Hidden)
+                .map(|(key, _)| key)
+                .collect();
+            let end = date(i32::try_from(month_last(month)).unwrap_or(i32::MAX));
+            let shown = advance(contents, &hidden, end, &structures, &membership, HIDDEN_BELOW);
+            let shown = shown.into_iter().map(|(key, content)| {
+                let same = old.shown.get(&key).filter(|value| visible(&value.content) == visible(&content));
+                let value = same.copied().unwrap_or(ShownValue { content, known_at, epoch });
+                (key, value)
+            });
+            after.insert(month, LocalMonth { digest: Some(digest), shown: shown.collect() });
+        }
+        Ok(after)
+    }
+}
+
+/// What of a content can be seen.
+fn visible(content: &Content) -> (Option<i64>, Option<i64>, Option<i64>, &'static str) {
+    (content.value_micro, content.numerator, content.denominator, content.status.code())
+}
+
+/// What is shown, as rows of [`schema`].
+///
+/// # Errors
+/// Only if Arrow fails, which is a bug.
+pub fn to_rows(months: &LocalMonths) -> Result<RecordBatch, ModelError> {
+    let rows: Vec<(i64, &CellKey, &ShownValue)> = months
+        .iter()
+        .flat_map(|(month, local)| local.shown.iter().map(|(key, value)| (*month, key, value)))
+        .collect();
+    let text = |of: &dyn Fn(&(i64, &CellKey, &ShownValue)) -> String| -> StringArray {
+        rows.iter().map(|row| Some(of(row))).collect()
+    };
+    let integer = |of: fn(&ShownValue) -> Option<i64>| -> Int64Array {
+        rows.iter().map(|(_, _, value)| of(value)).collect()
+    };
+    let ends: Date32Array = rows.iter().map(|(month, _, _)| i32::try_from(month_last(*month)).ok()).collect();
+    let known: TimestampMicrosecondArray = rows.iter().map(|(_, _, value)| Some(value.known_at)).collect();
+    RecordBatch::try_new(
+        schema(),
+        vec![
+            Arc::new(text(&|(_, key, _)| key.indicator.clone())),
+            Arc::new(text(&|(_, key, _)| key.area_kind.clone())),
+            Arc::new(text(&|(_, key, _)| key.area.clone())),
+            Arc::new(text(&|(_, key, _)| key.benefit.clone())),
+            Arc::new(text(&|(month, _, _)| month_text(*month))),
+            Arc::new(ends),
+            Arc::new(integer(|value| value.content.value_micro)),
+            Arc::new(integer(|value| value.content.numerator)),
+            Arc::new(integer(|value| value.content.denominator)),
+            Arc::new(text(&|(_, _, value)| value.content.status.code().to_owned())),
+            Arc::new(known.with_timezone("UTC")),
+            Arc::new(integer(|value| Some(value.epoch))),
+        ],
+    )
+    .map_err(|error| ModelError::evaluation("local_disclosed", error))
+}
+
+/// What was shown, from rows of [`schema`]; the contents before disclosure control stay unknown.
+pub fn from_rows(rows: &RecordBatch) -> LocalMonths {
+    let mut months = LocalMonths::new();
+    let text = |column: usize, row: usize| rows.column(column).as_string::<i32>().value(row).to_owned();
+    let integer = |column: usize, row: usize| {
+        let column = rows.column(column).as_primitive::<Int64Type>();
+        column.is_valid(row).then(|| column.value(row))
+    };
+    for row in 0..rows.num_rows() {
+        let end = rows.column(5).as_primitive::<Date32Type>().value(row);
+        let content = Content {
+            value_micro: integer(6, row),
+            numerator: integer(7, row),
+            denominator: integer(8, row),
+            persons: None,
+            status: Status::from_code(&text(9, row)).unwrap_or(Status::Missing),
+        };
+        let key = CellKey {
+            indicator: text(0, row),
+            area_kind: text(1, row),
+            area: text(2, row),
+            benefit: text(3, row),
+            breakdown: TOTAL.to_owned(),
+            breakdown_value: TOTAL.to_owned(),
+        };
+        let known_at = rows.column(10).as_primitive::<TimestampMicrosecondType>().value(row);
+        let value = ShownValue { content, known_at, epoch: integer(11, row).unwrap_or(0) };
+        let month = crate::calendar::month_of(i64::from(end));
+        months.entry(month).or_default().shown.insert(key, value);
+    }
+    months
+}

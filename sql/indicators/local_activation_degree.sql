@@ -1,0 +1,24 @@
+-- layer: P
+-- grain: area_kind, area, benefit, month
+-- unit: percent
+-- why: the share of the time on a benefit in which an offer runs
+-- danish: Aktiveringsgrad (egne sager)
+-- source: contracts, measure activated_days
+-- feeds: local-persons
+-- areas: none
+-- adds_over: none
+-- better: up
+-- counts: local_recipients
+WITH cells AS (
+    SELECT *, month_last("month") - month_first("month") + 1 AS days FROM area_months
+)
+SELECT
+    area_kind,
+    area,
+    benefit,
+    "month",
+    CASE WHEN covered_days > 0 THEN activated_days * 100000000 / covered_days END AS value_micro,
+    activated_days AS numerator,
+    covered_days AS denominator,
+    CAST(NULL AS BIGINT) AS persons
+FROM cells

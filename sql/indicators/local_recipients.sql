@@ -1,0 +1,23 @@
+-- layer: P
+-- grain: area_kind, area, benefit, month
+-- unit: persons
+-- why: how many persons are on a benefit, from payments that arrive daily
+-- danish: Antal personer (egne udbetalinger)
+-- source: contracts, measure recipients; people who move are counted in both municipalities
+-- feeds: local-persons
+-- areas: sum
+-- adds_over: none
+-- better: down
+WITH cells AS (
+    SELECT *, month_last("month") - month_first("month") + 1 AS days FROM area_months
+)
+SELECT
+    area_kind,
+    area,
+    benefit,
+    "month",
+    recipients * 1000000 AS value_micro,
+    recipients AS numerator,
+    CAST(NULL AS BIGINT) AS denominator,
+    recipients AS persons
+FROM cells
