@@ -81,7 +81,7 @@ impl Persons {
             Some(cells) => cells,
             None => {
                 self.audit.next = 0;
-                CellStore::new(&self.model).await?
+                self.cells.empty_like()?
             }
         };
         let mut next = self.audit.next;

@@ -150,7 +150,7 @@ pub(super) async fn change(
     with: Parameters,
     redefine: bool,
 ) -> Result<PersonChange, RuntimeError> {
-    let mut change = persons.nothing(with.clone()).await?;
+    let mut change = persons.nothing(with.clone())?;
     change.redefined = redefine;
     let mut pending: Vec<Vec<RecordBatch>> = vec![Vec::new(); GROUPS];
     for batch in rows {

@@ -114,6 +114,19 @@ impl CellStore {
         Ok(Self(measures))
     }
 
+    /// Cells of nobody, of the same model.
+    ///
+    /// # Errors
+    /// Only if Arrow fails, which is a bug.
+    pub fn empty_like(&self) -> Result<Self, RuntimeError> {
+        let mut measures = BTreeMap::new();
+        for (name, measure) in &self.0 {
+            let empty = RecordBatch::new_empty(measure.schema.clone());
+            measures.insert(name.clone(), Measure::new(&empty, measure.grain)?);
+        }
+        Ok(Self(measures))
+    }
+
     /// Adds cells, `sign` times each.
     ///
     /// # Errors
@@ -142,18 +155,8 @@ impl CellStore {
     pub fn cells_with(&self, change: &Self) -> Result<Cells, RuntimeError> {
         let mut cells = Cells::new();
         for (name, measure) in &self.0 {
-            let mut sum = Measure {
-                schema: measure.schema.clone(),
-                grain: measure.grain,
-                converter: RowConverter::new(
-                    measure.schema.fields()[..measure.grain]
-                        .iter()
-                        .map(|field| SortField::new(field.data_type().clone()))
-                        .collect(),
-                )?,
-                places: measure.places.clone(),
-                values: measure.values.clone(),
-            };
+            let empty = Measure::new(&RecordBatch::new_empty(measure.schema.clone()), measure.grain)?;
+            let mut sum = Measure { places: measure.places.clone(), values: measure.values.clone(), ..empty };
             if let Some(change) = change.0.get(name) {
                 sum.add(&change.rows()?, 1)?;
             }
@@ -201,23 +204,22 @@ impl CellStore {
         Ok(mismatches)
     }
 
-    /// Opens the state that a manifest names.
+    /// Adds the state that a manifest names.
     ///
     /// # Errors
     /// [`RuntimeError::Stop`] if a file is gone or damaged.
-    pub async fn open(
-        model: &Model,
+    pub async fn read(
+        &mut self,
         store: &Store,
         files: &BTreeMap<String, Vec<FileEntry>>,
-    ) -> Result<Self, RuntimeError> {
-        let mut cells = Self::new(model).await?;
-        for (name, measure) in &mut cells.0 {
+    ) -> Result<(), RuntimeError> {
+        for (name, measure) in &mut self.0 {
             for entry in files.get(name).into_iter().flatten() {
                 let rows = store.get_parquet(entry, measure.schema.clone()).await?;
                 measure.add(&rows, 1)?;
             }
         }
-        Ok(cells)
+        Ok(())
     }
 
     /// Writes changed cells; gives the files that the state consists of with them.

@@ -264,7 +264,7 @@ impl Persons {
             persons.log = Arc::new(PersonLog::open(store.clone(), limits, empty, entry.tail.clone()).await?);
         }
         if same_model {
-            persons.cells = CellStore::open(&model, &store, &entry.cells).await?;
+            persons.cells.read(&store, &entry.cells).await?;
             persons.wakes = Wakes::open(&store, &entry.wakes).await?;
         }
         persons.entry = entry.clone();
@@ -344,7 +344,7 @@ impl Persons {
         for person in self.due(&with) {
             places.entry(person).or_default();
         }
-        let mut change = self.nothing(with.clone()).await?;
+        let mut change = self.nothing(with.clone())?;
         let touched: Vec<(PersonId, Vec<u32>)> = places.into_iter().collect();
         // A chunk never spans the place where the audit stands, so that its part is known apart.
         let passed = touched.partition_point(|(person, _)| self.audit.has_passed(person));
@@ -382,11 +382,11 @@ impl Persons {
         Ok(change)
     }
 
-    async fn nothing(&self, with: Parameters) -> Result<PersonChange, RuntimeError> {
+    fn nothing(&self, with: Parameters) -> Result<PersonChange, RuntimeError> {
         Ok(PersonChange {
             added: RecordBatch::new_empty(person::schema()),
-            delta: CellStore::new(&self.model).await?,
-            audited: CellStore::new(&self.model).await?,
+            delta: self.cells.empty_like()?,
+            audited: self.cells.empty_like()?,
             next: BTreeMap::new(),
             with,
             bulk: None,
