@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use arrow::array::{RecordBatch, UInt32Array};
-use arrow::compute::take_record_batch;
+use arrow::compute::{concat_batches, take_record_batch};
 use chrono::{Days, NaiveDate};
+use rettidig_event::{Message, person};
 use rettidig_model::persons::{Parameters, prepare, unique};
 use rettidig_model::{Model, SourceFile};
 use rettidig_oracle::{Inputs, Options, random_rows, shuffled};
+use rettidig_simulator::{Simulation, SimulationOptions};
 use rettidig_tests::cells::{Shown, differences, shown};
 
 /// The files of the model, read from the checkout.
@@ -108,6 +110,68 @@ async fn sql_equals_the_oracle_while_the_as_of_date_moves_day_by_day() {
     for _ in 0..40 {
         compare(&inputs, &format!("seed 6 as of {}", inputs.as_of)).await;
         inputs.as_of = inputs.as_of + Days::new(1);
+    }
+}
+
+/// Rows of a simulated country, decoded from the events that its files mean.
+fn country(persons: u64, months: u32) -> RecordBatch {
+    let pseudonym = |cpr: &str| {
+        let mut person = [0; 16];
+        person.copy_from_slice(&cpr.bytes().chain(cpr.bytes()).take(16).collect::<Vec<_>>());
+        person
+    };
+    let options = SimulationOptions { persons, months, seed: 3, ..SimulationOptions::default() };
+    let mut batches = Vec::new();
+    for day in Simulation::new(&options) {
+        for file in &day.files {
+            let mut payloads: Vec<Vec<u8>> = Vec::new();
+            file.for_each_event(&pseudonym, &mut |_, event| payloads.push(event.to_vec()));
+            let messages =
+                payloads.iter().zip(0..).map(|(payload, offset)| Message { partition: 0, offset, payload });
+            let decoded = person::decode(file.topic(), messages);
+            assert_eq!(decoded.rejected, [], "{}", file.name());
+            batches.push(decoded.batch);
+        }
+    }
+    concat_batches(&person::schema(), &batches).expect("rows")
+}
+
+/// Goal: the identities hold, and SQL and oracle agree, on what ten years of a whole country look like.
+#[tokio::test]
+async fn identities_hold_on_a_simulated_decade() {
+    let rows = country(150, 120);
+    assert!(rows.num_rows() > 10_000, "{} rows", rows.num_rows());
+    let inputs = Inputs {
+        rows,
+        income_delivered: vec![(0, 12 * 56 + 6)],
+        benefits_csv: benefits_csv(),
+        as_of: date("2026-07-31"),
+    };
+    compare(&inputs, "a simulated decade").await;
+    let cells = of_sql(&inputs).await;
+    // By benefit, month and breakdown for the whole country, where moving does not matter.
+    let mut country: BTreeMap<Vec<String>, [i64; 4]> = BTreeMap::new();
+    for (key, values) in &cells["spell_stocks"] {
+        let cell = country.entry(key[1..].to_vec()).or_default();
+        (cell[0], cell[3]) = (cell[0] + values[0], cell[3] + values[1]);
+    }
+    for (key, values) in &cells["spell_flows"] {
+        let cell = country.entry(key[1..].to_vec()).or_default();
+        (cell[1], cell[2]) = (cell[1] + values[0], cell[2] + values[1]);
+    }
+    assert!(country.len() > 1_000, "{} cells", country.len());
+    for (key, [open_start, started, ended, open_end]) in &country {
+        assert_eq!(open_start + started - ended, *open_end, "{key:?}");
+    }
+    for name in ["covered", "spell_flows", "spell_stocks", "activated"] {
+        let mut sums: BTreeMap<(&[String], &str), Vec<i64>> = BTreeMap::new();
+        for (key, values) in &cells[name] {
+            let sum = sums.entry((&key[..3], &key[3])).or_insert_with(|| vec![0; values.len()]);
+            sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+        }
+        for ((cell, breakdown), sum) in &sums {
+            assert_eq!(Some(sum), sums.get(&(*cell, "total")), "{name} {cell:?}: the parts of {breakdown}");
+        }
     }
 }
 

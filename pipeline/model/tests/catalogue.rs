@@ -37,3 +37,35 @@ fn unknown_tables_forbidden_layers_circles_and_clocks_are_refused() {
     );
     assert!(error.contains("did you mean full_time_unemployed?"), "{error}");
 }
+
+#[test]
+fn a_measure_may_say_nothing_that_does_not_add_up() {
+    let measure = "measures/amounts.sql";
+    for (from, to, line, part) in [
+        ("sum(amount_oere)", "avg(amount_oere)", 10, "AVG: its result is no integer"),
+        ("sum(amount_oere)", "max(amount_oere)", 10, "MAX: only SUM and COUNT"),
+        ("sum(amount_oere)", "MIN(amount_oere)", 10, "MIN: only SUM and COUNT"),
+        ("sum(amount_oere)", "count(DISTINCT person)", 10, "DISTINCT: make rows unique in a local model"),
+        ("sum(amount_oere)", "sum(amount_oere) OVER ()", 10, "window functions: order rows in a local model"),
+        ("sum(amount_oere)", "sum(CAST(amount_oere AS DOUBLE))", 10, "the type double: cells are integers"),
+        ("sum(amount_oere)", "sum(amount_oere * 1.5)", 10, "the float 1.5: cells are integers"),
+        (
+            "GROUP BY municipality, benefit, \"month\"",
+            "GROUP BY municipality, benefit, \"month\" LIMIT 5",
+            12,
+            "LIMIT",
+        ),
+        ("FROM interval_months", "FROM payments", 8, "layer A may not read payments"),
+        ("FROM interval_months", "FROM interval_months CROSS JOIN as_of", 8, "layer A may not read as_of"),
+    ] {
+        let error = with(measure, from, to);
+        assert!(error.contains(&format!("amounts.sql:{line}: ")) && error.contains(part), "{to}: {error}");
+    }
+    // A derived measure is made whole every time and may, but it may not reach past the cells.
+    let error = with("measures/spell_stocks.sql", "FROM spell_changes", "FROM spells");
+    assert!(error.contains("layer A may not read spells"), "{error}");
+    let error = with("spells/intervals.sql", "sum(amount_oere)", "avg(amount_oere)");
+    assert!(error.contains("layer L may not use AVG"), "{error}");
+    let error = with("spells/intervals.sql", "-- local: person", "-- derived: yes\n-- local: person");
+    assert!(error.contains("only measures (layer A) can be derived"), "{error}");
+}
