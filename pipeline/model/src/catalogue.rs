@@ -13,6 +13,7 @@
 //! forbidden reference are errors with file, line and the nearest known name.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 use datafusion::sql::parser::DFParser;
@@ -23,6 +24,7 @@ use sha2::{Digest, Sha256};
 use crate::clauses;
 use crate::error::{ModelError, Problem, nearest};
 use crate::header::{self, Header};
+use crate::persons::Cells;
 use crate::reference;
 
 /// The layer of a model; the order is the way of the data.
@@ -146,6 +148,8 @@ pub struct Model {
     pub sql_sha256: String,
     /// SHA-256 over all reference files, hex.
     pub reference_sha256: String,
+    /// Cells of nobody, made once: planning every measure takes a while.
+    pub(crate) empty_cells: Arc<OnceLock<Cells>>,
 }
 
 static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../sql");
@@ -223,6 +227,7 @@ impl Model {
             reference,
             sql_sha256: hex::encode(sql_digest.finalize()),
             reference_sha256: hex::encode(reference_digest.finalize()),
+            empty_cells: Arc::default(),
         })
     }
 

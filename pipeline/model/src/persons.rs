@@ -6,7 +6,7 @@
 //! of persons add up to the cells of all, which is what makes `old out, new in` exact and lets threads share the work.
 //! [`Model::derive`] makes the measures that are functions of other cells and of the as-of date.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
@@ -276,6 +276,36 @@ impl Model {
     /// # Errors
     /// As [`Model::evaluate_persons`].
     pub async fn derive(&self, cells: &Cells, with: &Parameters) -> Result<Cells, ModelError> {
+        self.derive_some(cells, with, &|_| true).await
+    }
+
+    /// As [`Model::derive`], of those only that indicators are made of; `cells` may hold nothing but totals.
+    ///
+    /// # Errors
+    /// As [`Model::evaluate_persons`].
+    pub async fn derive_published(&self, cells: &Cells, with: &Parameters) -> Result<Cells, ModelError> {
+        let needed = self.published_inputs();
+        self.derive_some(cells, with, &|name| needed.contains(name)).await
+    }
+
+    /// Measures that the indicators of persons are made of, directly or not.
+    pub fn published_inputs(&self) -> BTreeSet<&str> {
+        let mut needed: BTreeSet<&str> = BTreeSet::new();
+        for model in self.of_persons().collect::<Vec<_>>().into_iter().rev() {
+            let is_read = needed.contains(model.name.as_str());
+            if model.header.layer == Layer::Published || (is_read && model.header.layer == Layer::Additive) {
+                needed.extend(model.reads.iter().map(String::as_str));
+            }
+        }
+        needed
+    }
+
+    async fn derive_some(
+        &self,
+        cells: &Cells,
+        with: &Parameters,
+        is_wanted: &(dyn Fn(&str) -> bool + Sync),
+    ) -> Result<Cells, ModelError> {
         let session = Session::default();
         parameters(&session, with)?;
         self.register_reference(&session)?;
@@ -286,7 +316,7 @@ impl Model {
             session.register(&model.name, session.query(&model.name, &model.sql).await?)?;
         }
         let mut derived = Cells::new();
-        for model in self.derived() {
+        for model in self.derived().filter(|model| is_wanted(&model.name)) {
             let batch = checked(model, session.query(&model.name, &model.sql).await?)?;
             session.register(&model.name, batch.clone())?;
             derived.insert(model.name.clone(), batch);
@@ -299,9 +329,13 @@ impl Model {
     /// # Errors
     /// As [`Model::evaluate_persons`].
     pub async fn empty_cells(&self) -> Result<Cells, ModelError> {
+        if let Some(cells) = self.empty_cells.get() {
+            return Ok(cells.clone());
+        }
         let histories = Histories { rows: RecordBatch::new_empty(schema()), persons: Vec::new() };
         let with = Parameters { as_of: NaiveDate::default(), income_delivered: BTreeMap::new() };
-        Ok(self.evaluate_persons(&histories, &with).await?.cells)
+        let cells = self.evaluate_persons(&histories, &with).await?.cells;
+        Ok(self.empty_cells.get_or_init(|| cells).clone())
     }
 
     fn register_reference(&self, session: &Session) -> Result<(), ModelError> {

@@ -367,11 +367,11 @@ impl Engine {
     async fn local_after(&self, at: DateTime<Utc>, epoch: u64) -> Result<LocalMonths, RuntimeError> {
         let Some(change) = &self.batch.change else { return Ok(self.local.clone()) };
         let timer = self.metrics.local_seconds.start_timer();
-        let cells = self.persons.cells_after(change)?;
+        let cells = self.persons.totals_after(change)?;
         if cells.values().all(|rows| rows.num_rows() == 0) {
             return Ok(LocalMonths::new());
         }
-        let derived = self.model.derive(&cells, change.parameters()).await?;
+        let derived = self.model.derive_published(&cells, change.parameters()).await?;
         let local = self.model.continue_local(&derived, &self.local, at.timestamp_micros(), epoch).await?;
         timer.observe_duration();
         Ok(local)

@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
-use arrow::compute::concat_batches;
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
+use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{Int64Type, SchemaRef};
 use arrow::row::{RowConverter, SortField};
 use rettidig_model::Model;
@@ -148,21 +148,39 @@ impl CellStore {
         self.0.iter().map(|(name, measure)| Ok((name.clone(), measure.rows()?))).collect()
     }
 
-    /// The cells with a change added that is not yet taken over.
+    /// The same cells once more.
     ///
     /// # Errors
     /// Only if Arrow fails, which is a bug.
-    pub fn cells_with(&self, change: &Self) -> Result<Cells, RuntimeError> {
-        let mut cells = Cells::new();
+    pub fn copy(&self) -> Result<Self, RuntimeError> {
+        let mut copy = self.empty_like()?;
         for (name, measure) in &self.0 {
-            let empty = Measure::new(&RecordBatch::new_empty(measure.schema.clone()), measure.grain)?;
-            let mut sum = Measure { places: measure.places.clone(), values: measure.values.clone(), ..empty };
-            if let Some(change) = change.0.get(name) {
-                sum.add(&change.rows()?, 1)?;
+            if let Some(copied) = copy.0.get_mut(name) {
+                copied.places.clone_from(&measure.places);
+                copied.values.clone_from(&measure.values);
             }
-            cells.insert(name.clone(), sum.rows()?);
         }
-        Ok(cells)
+        Ok(copy)
+    }
+
+    /// The cells of some measures without breakdowns.
+    ///
+    /// # Errors
+    /// Only if Arrow fails, which is a bug.
+    pub fn totals(&self, is_wanted: &dyn Fn(&str) -> bool) -> Result<Cells, RuntimeError> {
+        let mut totals = Cells::new();
+        for (name, measure) in self.0.iter().filter(|(name, _)| is_wanted(name)) {
+            let rows = measure.rows()?;
+            let total = match rows.column_by_name("breakdown").and_then(|column| column.as_string_opt::<i32>()) {
+                Some(breakdown) => {
+                    let keep: BooleanArray = breakdown.iter().map(|value| Some(value == Some("total"))).collect();
+                    filter_record_batch(&rows, &keep)?
+                }
+                None => rows,
+            };
+            totals.insert(name.clone(), total);
+        }
+        Ok(totals)
     }
 
     /// Cells kept in memory, zeros included.

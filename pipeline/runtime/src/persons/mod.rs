@@ -94,6 +94,8 @@ pub struct Persons {
     limits: Limits,
     log: Arc<PersonLog>,
     cells: CellStore,
+    /// The totals among them that indicators are made of: a small part, looked through at every epoch.
+    totals: CellStore,
     wakes: Wakes,
     entry: PersonsEntry,
     /// What the cells were evaluated with; `None` before the first epoch.
@@ -227,6 +229,7 @@ impl Persons {
             log: Arc::new(PersonLog::empty(store.clone(), limits)),
             limits,
             cells: CellStore::new(&model).await?,
+            totals: CellStore::new(&model).await?,
             wakes: Wakes::default(),
             entry: PersonsEntry::default(),
             with: None,
@@ -265,6 +268,7 @@ impl Persons {
         }
         if same_model {
             persons.cells.read(&store, &entry.cells).await?;
+            persons.totals.add(&persons.totals_of(&persons.cells)?, 1)?;
             persons.wakes = Wakes::open(&store, &entry.wakes).await?;
         }
         persons.entry = entry.clone();
@@ -287,15 +291,19 @@ impl Persons {
         &self.cells
     }
 
-    /// The cells after a change.
+    /// The totals after a change that indicators are made of.
     ///
     /// # Errors
     /// Only if Arrow fails, which is a bug.
-    pub fn cells_after(&self, change: &PersonChange) -> Result<Cells, RuntimeError> {
-        if change.redefined {
-            return change.delta.cells();
-        }
-        self.cells.cells_with(&change.delta)
+    pub fn totals_after(&self, change: &PersonChange) -> Result<Cells, RuntimeError> {
+        let mut totals = if change.redefined { self.cells.empty_like()? } else { self.totals.copy()? };
+        totals.add(&self.totals_of(&change.delta)?, 1)?;
+        totals.cells()
+    }
+
+    fn totals_of(&self, cells: &CellStore) -> Result<Cells, RuntimeError> {
+        let needed = self.model.published_inputs();
+        cells.totals(&|measure| needed.contains(measure))
     }
 
     /// What the cells were evaluated with.
@@ -451,10 +459,14 @@ impl Persons {
     /// # Errors
     /// Only if Arrow fails, which is a bug.
     pub fn install(&mut self, change: PersonChange, entry: PersonsEntry) -> Result<(), RuntimeError> {
+        let totals = self.totals_of(&change.delta)?;
         if change.redefined {
+            self.totals = self.cells.empty_like()?;
+            self.totals.add(&totals, 1)?;
             self.cells = change.delta;
             self.wakes = Wakes::default();
         } else {
+            self.totals.add(&totals, 1)?;
             self.cells.add(&change.delta.cells()?, 1)?;
             self.audit.follow(&change.audited)?;
         }

@@ -1,0 +1,181 @@
+//! W1: payment events of the simulator, loaded as a backlog, then corrected.
+//!
+//! `cargo bench -p rettidig-tests --bench persons -- DIR ROWS [SEED]` (in the dev profile: `cargo test --workspace --bench persons
+//! -- DIR ROWS`). Writes the rows as NDJSON below DIR, takes them in through the bulk door, commits them as one epoch, then
+//! commits batches of 1, 100 and 10,000 corrections of random rows, opens the folder again, and recomputes everything.
+//! Prints rates, percentiles from hand-over to committed epoch, resident memory, bytes on disk. No broker takes part.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the figures are the output")]
+#![allow(clippy::cast_precision_loss, reason = "figures for people")]
+
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use rettidig_event::{Clock, ManualClock, Topic};
+use rettidig_model::Model;
+use rettidig_runtime::ingest::OwnedMessage;
+use rettidig_runtime::load::load;
+use rettidig_runtime::metrics::Metrics;
+use rettidig_runtime::recompute::recompute;
+use rettidig_runtime::{Engine, Store};
+use rettidig_simulator::{SimulationOptions, payments_workload};
+
+/// Lines kept to correct later.
+const SAMPLE: usize = 200_000;
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let (Some(folder), Some(rows)) = (arguments.first(), arguments.get(1)) else {
+        eprintln!("give a folder and a number of rows");
+        return Ok(());
+    };
+    let seed = arguments.get(2).map_or(Ok(1), |seed| seed.parse())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(measure(PathBuf::from(folder), rows.parse()?, seed))
+}
+
+/// A field of `/proc/self/status`, MiB.
+fn memory(field: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap_or_default();
+    line.split_whitespace().find_map(|word| word.parse::<u64>().ok()).unwrap_or(0) / 1024
+}
+
+fn bytes_below(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(meta) if meta.is_dir() => bytes_below(&entry.path()),
+            Ok(meta) => meta.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
+
+async fn measure(folder: PathBuf, rows: u64, seed: u64) -> anyhow::Result<()> {
+    std::fs::create_dir_all(&folder)?;
+    let input = folder.join("payments-0001.ndjson");
+    let data = folder.join("data");
+    let begun = Instant::now();
+    {
+        let mut out = std::io::BufWriter::with_capacity(1 << 20, std::fs::File::create(&input)?);
+        let options = SimulationOptions { months: 120, seed, ..SimulationOptions::default() };
+        let person = |cpr: &str| {
+            // Spread like a keyed hash, without its cost: nobody is protected here.
+            let mut state = 0xcbf2_9ce4_8422_2325_u128;
+            for byte in cpr.bytes() {
+                state = (state ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+            }
+            (state ^ (state >> 61)).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes()
+        };
+        let summary = payments_workload(&options, rows, &person, &mut out)?;
+        out.flush()?;
+        println!(
+            "workload {} rows, {} corrections, {} duplicates, {} persons, {} MB, {:.1} s",
+            summary.rows,
+            summary.corrections,
+            summary.duplicates,
+            summary.persons,
+            summary.bytes >> 20,
+            begun.elapsed().as_secs_f64()
+        );
+    }
+    let clock = Arc::new(ManualClock::new("2026-08-01T10:00:00Z".parse::<DateTime<Utc>>()?));
+    let model = Arc::new(Model::embedded()?);
+    let open = || async {
+        let clock: Arc<dyn Clock> = clock.clone();
+        Engine::open(Store::local(&data)?, Arc::clone(&model), clock, Arc::new(Metrics::new()?))
+            .await
+            .map_err(anyhow::Error::from)
+    };
+    let mut engine = open().await?;
+    let begun = Instant::now();
+    let loaded = load(&mut engine, &input, clock.now(), &mut |_| {}).await?;
+    let read = begun.elapsed().as_secs_f64();
+    engine.settle().await?;
+    let settled = begun.elapsed().as_secs_f64();
+    let report = engine.commit().await?;
+    let all = begun.elapsed().as_secs_f64();
+    println!(
+        "back-fill from a file: {} lines, {} events, {} duplicates: {all:.1} s = {:.0} events/s (reading {read:.1}, \
+         evaluating {:.1}, publishing {:.1})",
+        loaded.lines,
+        report.events,
+        report.duplicates,
+        loaded.lines as f64 / all,
+        settled - read,
+        all - settled
+    );
+    println!(
+        "resident {} MiB, peak {} MiB, data folder {} MiB",
+        memory("VmRSS:"),
+        memory("VmHWM:"),
+        bytes_below(&data) >> 20
+    );
+
+    let step = usize::try_from(rows)? / SAMPLE.min(usize::try_from(rows)?);
+    let lines: Vec<String> = std::io::BufReader::new(std::fs::File::open(&input)?)
+        .lines()
+        .step_by(step.max(1))
+        .take(SAMPLE)
+        .collect::<Result<_, _>>()?;
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut number = 0_u64;
+    for (size, repeats) in [(1, 15), (100, 15), (10_000, 5)] {
+        let mut times: Vec<Duration> = Vec::new();
+        for _ in 0..repeats {
+            let messages: Vec<OwnedMessage> = (0..size)
+                .map(|offset| {
+                    let line = &lines[random.usize(..lines.len())];
+                    let mut event: serde_json::Value = serde_json::from_str(line)?;
+                    number += 1;
+                    event["id"] = format!("correction-{number}").into();
+                    event["amount_oere"] = (-event["amount_oere"].as_i64().unwrap_or(0)).into();
+                    Ok(OwnedMessage { partition: 0, offset, payload: event.to_string().into_bytes() })
+                })
+                .collect::<anyhow::Result<_>>()?;
+            let begun = Instant::now();
+            engine.accept(Topic::Payments, &messages).await?;
+            engine.settle().await?;
+            engine.commit().await?;
+            times.push(begun.elapsed());
+        }
+        times.sort_unstable();
+        let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64();
+        println!(
+            "{size} corrections: median {:.2} s, largest of {repeats} {:.2} s; {:.0} corrections/s at the median",
+            at(50),
+            at(100),
+            size as f64 / at(50)
+        );
+    }
+    println!(
+        "resident {} MiB, peak {} MiB, data folder {} MiB",
+        memory("VmRSS:"),
+        memory("VmHWM:"),
+        bytes_below(&data) >> 20
+    );
+    drop(engine);
+    let begun = Instant::now();
+    let engine = open().await?;
+    println!(
+        "opened again in {:.2} s: {} rows, {} cells",
+        begun.elapsed().as_secs_f64(),
+        engine.persons().log().rows(),
+        engine.persons().cells().len()
+    );
+    drop(engine);
+    let begun = Instant::now();
+    let comparison = recompute(&Store::local(&data)?, &model).await?;
+    println!(
+        "full recomputation {:.1} s: {} cells, mismatches={}",
+        begun.elapsed().as_secs_f64(),
+        comparison.cells,
+        comparison.mismatches
+    );
+    anyhow::ensure!(comparison.mismatches == 0, "the cells differ from the recomputation");
+    Ok(())
+}
