@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod door;
 mod output;
+mod persons;
 mod plant;
 mod run;
 mod tools;
