@@ -8,7 +8,7 @@
 //!
 //! Nobody in the files exists. Their numbers stand in the drop folders and nowhere else.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,6 +36,9 @@ use crate::{Demo, demo, door, run};
 /// Folder below the data folder that the files arrive in, one folder a feed.
 pub const DROP: &str = "drop";
 
+/// Folder below the drop folders for files that were read and wait for their commit, out of the connectors' sight.
+const READ: &str = "read";
+
 /// File below the data folder with the demo's key.
 const KEY: &str = "demo.key";
 
@@ -49,7 +52,7 @@ const FEEDS: [System; 4] = [System::Yr, System::Ky, System::Amanda, System::Inco
 const STABLE: &str = "ready: { stable_seconds: 60 }";
 
 /// Files of the past that are put down before the connectors read them.
-const FILES_AT_ONCE: usize = 2_000;
+const FILES_AT_ONCE: usize = 1_000;
 
 /// Polls of one feed in a row beyond which something is wrong: each reads a hundred files.
 const POLLS_MAX: usize = 1_000;
@@ -226,8 +229,8 @@ struct Delivery {
     /// When the files are read; of the past, when it was.
     clock: ManualClock,
     metrics: Arc<rettidig_runtime::metrics::Metrics>,
-    /// Files that were read and not yet removed.
-    read: BTreeSet<PathBuf>,
+    /// The folder of the files that were read and are not yet removed.
+    read: PathBuf,
     /// Where the topics stood at the start.
     committed: u64,
 }
@@ -250,7 +253,7 @@ impl Delivery {
             let profile = shipped.replacen(STABLE, "ready: rename", 1);
             anyhow::ensure!(profile != shipped, "the shipped profile {name} does not say `{STABLE}`");
             let place = folder.to_str().context("the data folder's name is no text")?;
-            let options = FeedOptions { place, storage: &Default::default(), key: Arc::clone(key) };
+            let options = FeedOptions { place, storage: &BTreeMap::new(), key: Arc::clone(key) };
             let source = sources::build_feed(name, Some(&profile), &options)?;
             feeds.push(Feed { name, folder, source });
         }
@@ -261,7 +264,7 @@ impl Delivery {
             cursors: plant.cursors.clone(),
             clock: ManualClock::new(evening(date(PAST_UNTIL))),
             metrics: Arc::clone(&plant.metrics),
-            read: BTreeSet::new(),
+            read: folder.join(DROP).join(READ),
             committed: committed(plant.worker.engine().manifest()),
         })
     }
@@ -322,8 +325,13 @@ impl Delivery {
                 anyhow::bail!("{}: {}", feed.name, driver::chain(failure));
             }
             if outcome.next_poll > self.clock.now() {
-                self.read.extend(lying);
-                return Ok(());
+                let done = self.read.join(feed.name);
+                std::fs::create_dir_all(&done).with_context(|| format!("making {}", done.display()))?;
+                return lying.iter().try_for_each(|path| {
+                    let name = path.file_name().unwrap_or_default();
+                    let moved = std::fs::rename(path, done.join(name));
+                    moved.with_context(|| format!("moving {} to {}", path.display(), done.display()))
+                });
             }
         }
         anyhow::bail!("{}: its folder does not come to an end after {POLLS_MAX} polls", feed.name)
@@ -335,21 +343,14 @@ impl Delivery {
     }
 
     /// Removes what was read, once it is committed.
-    fn tidy(&mut self) -> anyhow::Result<()> {
-        remove(&std::mem::take(&mut self.read))
-    }
-}
-
-fn remove<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> anyhow::Result<()> {
-    for path in paths {
-        match std::fs::remove_file(path) {
+    fn tidy(&self) -> anyhow::Result<()> {
+        match std::fs::remove_dir_all(&self.read) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("removing {}", path.display()));
+                Err(error).with_context(|| format!("removing {}", self.read.display()))
             }
-            _ => {}
+            _ => Ok(()),
         }
     }
-    Ok(())
 }
 
 /// Writes a file beside its place, with the time it arrives, and renames it there.
