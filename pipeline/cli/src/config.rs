@@ -5,12 +5,19 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rettidig_connectors::driver::CursorStore;
+use rettidig_connectors::pseudonym::{KeyError, PseudonymKey};
 use rettidig_connectors::sources;
+use rettidig_event::Source;
 use rettidig_runtime::kafka::KafkaConfig;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_yaml_ng::{Mapping, Value};
+
+use crate::door::DEMO_KEY;
+use crate::persons::{self, CLIENT, FEED, Feed, KEY_VARIABLE, Push, TABLE, Table};
 
 const DEFAULT: &str = include_str!("../default.yaml");
 
@@ -22,9 +29,19 @@ pub struct Config {
     /// Address of the HTTP server.
     pub listen: SocketAddr,
     kafka: Kafka,
-    /// The connectors by name.
-    pub connectors: BTreeMap<String, Connector>,
+    connectors: BTreeMap<String, Connector>,
+    pseudonym_key_file: Option<PathBuf>,
+    feeds: BTreeMap<String, Feed>,
+    tables: BTreeMap<String, Table>,
+    /// Pushed records.
+    pub push: Push,
+    /// The key of the pseudonyms, if there is one; never none with a source of person records.
+    #[serde(skip)]
+    pub key: Option<Arc<PseudonymKey>>,
 }
+
+/// A source that is to be driven.
+pub type Named = (String, Box<dyn Source>);
 
 #[derive(Debug, Clone, Deserialize)]
 struct Kafka {
@@ -63,23 +80,81 @@ impl Config {
             }
             errors = errors.iter().map(|error| named(error)).collect();
         }
-        let config: Option<Self> = match serde_yaml_ng::from_value(merged) {
-            Ok(config) => Some(config),
+        match serde_yaml_ng::from_value::<Self>(merged) {
+            Ok(mut config) => {
+                errors.extend(config.complete(std::env::var(KEY_VARIABLE).ok()));
+                if errors.is_empty() { Ok(config) } else { Err(errors) }
+            }
             Err(error) => {
                 errors.push(error.to_string());
-                None
-            }
-        };
-        if let Some(config) = &config {
-            for (name, connector) in config.connectors.iter().filter(|(_, connector)| connector.enabled) {
-                if let Err(error) = connector.source(name) {
-                    errors.push(format!("connectors.{name}: {error}"));
-                }
+                Err(errors)
             }
         }
-        match config {
-            Some(config) if errors.is_empty() => Ok(config),
-            _ => Err(errors),
+    }
+
+    /// Reads the key; what is wrong with it and the sources.
+    fn complete(&mut self, key_variable: Option<String>) -> Vec<String> {
+        let mut errors = Vec::new();
+        let wanted = self.push.enabled
+            || self.feeds.values().any(|feed| feed.enabled)
+            || self.tables.values().any(|table| table.enabled);
+        match persons::key(self.pseudonym_key_file.as_deref(), key_variable) {
+            Ok(key) => self.key = Some(Arc::new(key)),
+            Err(KeyError::Missing) if !wanted => {}
+            Err(KeyError::Missing) => {
+                errors.push(format!("{} (pseudonym_key_file, or {KEY_VARIABLE})", KeyError::Missing));
+            }
+            Err(error) => {
+                errors.push(format!("pseudonym_key_file: {}", rettidig_connectors::driver::chain(&error)))
+            }
+        }
+        // Without a key the rest is still looked at; what is built here is dropped, and tells nothing.
+        let stand_in = PseudonymKey::from_text(SecretString::from(DEMO_KEY)).ok().map(Arc::new);
+        if let Some(key) = self.key.clone().or(stand_in) {
+            let quiet = tracing::subscriber::NoSubscriber::default();
+            tracing::subscriber::with_default(quiet, || {
+                errors.extend(self.built(&key).into_iter().filter_map(Result::err));
+                if self.push.enabled {
+                    errors.extend(self.push.errors(&key).iter().map(|error| format!("push: {error}")));
+                }
+            });
+        }
+        errors
+    }
+
+    fn built(&self, key: &Arc<PseudonymKey>) -> Vec<Result<Named, String>> {
+        let mut built = Vec::new();
+        let mut add = |section: &str, name: &str, source: Result<Box<dyn Source>, String>| {
+            let source = source.and_then(|source| {
+                CursorStore::new("").path(name).map_err(|error| error.to_string())?;
+                Ok((name.to_owned(), source))
+            });
+            built.push(source.map_err(|error| format!("{section}.{name}: {error}")));
+        };
+        let taken = |place: bool| if place { Err("another source has this name".to_owned()) } else { Ok(()) };
+        for (name, connector) in self.connectors.iter().filter(|(_, connector)| connector.enabled) {
+            add("connectors", name, connector.source(name));
+        }
+        for (name, feed) in self.feeds.iter().filter(|(_, feed)| feed.enabled) {
+            let free = taken(self.connectors.contains_key(name));
+            add("feeds", name, free.and_then(|()| feed.source(name, key)));
+        }
+        for (name, table) in self.tables.iter().filter(|(_, table)| table.enabled) {
+            let free = taken(self.connectors.contains_key(name) || self.feeds.contains_key(name));
+            add("tables", name, free.and_then(|()| table.source(name, key)));
+        }
+        built
+    }
+
+    /// Builds all sources that are polled.
+    pub fn sources(&self) -> Result<Vec<Named>, String> {
+        match &self.key {
+            Some(key) => self.built(key).into_iter().collect(),
+            // Without a key there are connectors only.
+            None => {
+                let enabled = self.connectors.iter().filter(|(_, connector)| connector.enabled);
+                enabled.map(|(name, connector)| Ok((name.clone(), connector.source(name)?))).collect()
+            }
         }
     }
 
@@ -113,13 +188,42 @@ impl Connector {
 /// Keys whose values are free.
 const FREE: [&str; 1] = ["kafka.settings"];
 
+/// Keys with free names below, and what stands under each name.
+const NAMED: [(&str, &str); 2] = [("feeds", FEED), ("tables", TABLE)];
+
+/// Lists, and what each entry is.
+const LISTS: [(&str, &str); 1] = [("push.clients", CLIENT)];
+
+/// An entry over its template.
+fn entry(template: &str, given: Value, place: &str, errors: &mut Vec<String>) -> Value {
+    // The templates are ours; one that is no YAML leaves the entry as it was given.
+    let Ok(mut known) = serde_yaml_ng::from_str::<Value>(template) else { return given };
+    match given {
+        Value::Mapping(given) => overlay(&mut known, given, place, errors),
+        _ => errors.push(format!("{place}: expected keys and values")),
+    }
+    known
+}
+
+fn template(list: &[(&str, &'static str)], path: &str) -> Option<&'static str> {
+    list.iter().find(|(known, _)| *known == path).map(|(_, template)| *template)
+}
+
+fn is_free(path: &str) -> bool {
+    FREE.contains(&path) || (path.starts_with("feeds.") && path.ends_with(".storage"))
+}
+
 fn overlay(known: &mut Value, given: Mapping, path: &str, errors: &mut Vec<String>) {
     let Value::Mapping(known) = known else { return };
     for (key, value) in given {
         let name = key.as_str().unwrap_or("?").to_owned();
         let place = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         match (known.get_mut(&key), value) {
-            (None, value) if FREE.contains(&path) => drop(known.insert(key, value)),
+            (None, value) if is_free(path) => drop(known.insert(key, value)),
+            (None, value) if template(&NAMED, path).is_some() => {
+                let template = template(&NAMED, path).unwrap_or_default();
+                known.insert(key, entry(template, value, &place, errors));
+            }
             (None, _) => {
                 let names = known.keys().filter_map(Value::as_str);
                 let near = names.min_by_key(|candidate| strsim::damerau_levenshtein(candidate, &name));
@@ -127,6 +231,12 @@ fn overlay(known: &mut Value, given: Mapping, path: &str, errors: &mut Vec<Strin
                 errors.push(format!("unknown key {place}{hint}"));
             }
             (Some(inner @ Value::Mapping(_)), Value::Mapping(value)) => overlay(inner, value, &place, errors),
+            (Some(inner @ Value::Sequence(_)), Value::Sequence(entries)) => {
+                let template = template(&LISTS, &place).unwrap_or_default();
+                let one = |(index, given)| entry(template, given, &format!("{place}[{index}]"), errors);
+                *inner = Value::Sequence(entries.into_iter().enumerate().map(one).collect());
+            }
+            (Some(Value::Sequence(_)), _) => errors.push(format!("{place}: expected a list")),
             (Some(Value::Mapping(_)), _) => errors.push(format!("{place}: expected keys and values")),
             (Some(inner), value) => *inner = value,
         }
@@ -163,5 +273,64 @@ mod tests {
         assert!(errors.contains("unknown key dada; did you mean data?"), "{errors}");
         assert!(errors.contains("unknown key kafka.broker; did you mean brokers?"), "{errors}");
         assert!(errors.contains("connectors.statbank: reading /does/not/exist"), "{errors}");
+    }
+
+    const KEY: &str = "a key of the tests, at least 32 bytes long";
+
+    /// As [`load`], with the environment's key.
+    fn with_key(text: &str) -> Vec<String> {
+        let mut merged: Value = serde_yaml_ng::from_str(DEFAULT).expect("default");
+        let mut errors = Vec::new();
+        let Value::Mapping(given) = serde_yaml_ng::from_str(text).expect("yaml") else { panic!("mapping") };
+        overlay(&mut merged, given, "", &mut errors);
+        let mut config: Config = serde_yaml_ng::from_value(merged).expect("config");
+        errors.extend(config.complete(Some(KEY.to_owned())));
+        errors
+    }
+
+    #[test]
+    fn person_sources_need_a_key_and_every_one_is_looked_at() {
+        let errors = load(
+            "feeds: {yr: {place: /does/not/exist}, west: {plaec: x, profile: none}}\n\
+             tables: {cases: {profile: /does/not/exist}}\n\
+             push: {enabled: true, clients: [{municipality: 101, token: x}]}",
+        )
+        .expect_err("errors")
+        .join("\n");
+        for expected in [
+            "no pseudonym key is configured",
+            "feeds.yr: ",
+            "unknown key feeds.west.plaec; did you mean place?",
+            "feeds.west: profile: neither a file nor one of amanda, income, ky, yr",
+            "tables.cases: connection_file: missing",
+            "unknown key push.clients[0].token; did you mean token_file?",
+            "push: clients[0].token_file: missing",
+        ] {
+            assert!(errors.contains(expected), "{expected} is not in\n{errors}");
+        }
+        assert!(load("feeds: {yr: {enabled: false}}").is_ok(), "what does not run needs no key");
+    }
+
+    #[test]
+    fn person_sources_that_are_well_configured_are_accepted_and_nothing_is_written() {
+        let folder = tempfile::tempdir().expect("folder");
+        let token = folder.path().join("token");
+        std::fs::write(&token, "0123456789abcdef0123456789abcdef\n").expect("token");
+        let (place, token) = (folder.path().display(), token.display());
+        let text = format!(
+            "feeds: {{yr: {{place: {place}}}, west: {{profile: ky, place: {place}}}}}\n\
+             push: {{enabled: true, clients: [{{municipality: 101, token_file: {token}}}]}}"
+        );
+        assert_eq!(with_key(&text), Vec::<String>::new());
+        let count = std::fs::read_dir(folder.path()).expect("folder").count();
+        assert_eq!(count, 1, "the token alone");
+        let errors = with_key(&format!(
+            "feeds: {{statbank: {{profile: ky, place: {place}}}, A_B: {{profile: ky, place: {place}}}}}\n\
+             push: {{enabled: true, clients: [{{municipality: 999, token_file: {token}}}]}}"
+        ))
+        .join("\n");
+        assert!(errors.contains("feeds.statbank: another source has this name"), "{errors}");
+        assert!(errors.contains("expected [a-z0-9-]"), "{errors}");
+        assert!(errors.contains("expected one of the 98 codes"), "{errors}");
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The recorded figures are served by a local HTTP server; the connectors poll it as they would poll the live
 //! services; everything from there on is the pipeline itself. Each step is one epoch. A run that was killed goes
-//! on where it stopped: a step whose epoch is committed is not done again.
+//! on where it stopped: a step whose epoch is committed is not done again. After the release goes on the daily
+//! stream of simulated people ([`crate::stream`]), unless the demo is to end there.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,18 +21,19 @@ use rettidig_event::ManualClock;
 use rettidig_model::Model;
 use rettidig_runtime::kafka::KafkaSink;
 use rettidig_runtime::{EpochReport, Snapshot};
+use rettidig_serve::Router;
 use secrecy::SecretString;
 use serde_json::json;
 
 use crate::output::{line, remark};
 use crate::plant::Plant;
-use crate::{Demo, run};
+use crate::{Demo, run, stream};
 
 /// Where the demo puts its data if it is not told.
 const FOLDER: &str = "data/demo";
 
 /// What a data folder of ours consists of; nothing else is removed when the demo starts afresh.
-const PARTS: [&str; 6] = ["broker", "cursors", "epochs", "log", "state", "tables"];
+const PARTS: [&str; 7] = ["broker", "cursors", stream::DROP, "epochs", "log", "state", "tables"];
 
 /// Drifting jobcentres that are named after each epoch.
 const NAMED: usize = 5;
@@ -52,7 +54,7 @@ pub async fn demo(options: Demo) -> anyhow::Result<()> {
     // With --once nobody has time to look at the pages: any free port will do.
     let port = if options.once { 0 } else { options.port };
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut plant = Plant::start(&folder, None, listen, clock.clone()).await?;
+    let mut plant = Plant::start(&folder, None, listen, clock.clone(), Router::new()).await?;
     if !options.json {
         line("Rettidig demo: real figures of Jobindsats.dk / STAR and Danmarks Statistik, replayed.")?;
         line(
@@ -80,11 +82,18 @@ pub async fn demo(options: Demo) -> anyhow::Result<()> {
         line(&format!("\nlast epoch {:.1} s after the start", started.elapsed().as_secs_f64()))?;
         line(&format!("tables   {}/tables/latest/*.parquet", folder.display()))?;
     }
-    if !options.once {
-        for (path, what) in [("metrics", "metrics"), ("tables", "tables"), ("readyz", "state")] {
-            line(&format!("{what:<8} http://{}/{path}", plant.address()))?;
+    let tell = |text: &str| if options.json { Ok(remark(text)) } else { line(text) };
+    for (path, what) in [("metrics", "metrics"), ("tables", "tables"), ("readyz", "state")] {
+        if !options.once || options.days.is_some() {
+            tell(&format!("{what:<8} http://{}/{path}", plant.address()))?;
         }
-        line("Ctrl-C ends.")?;
+    }
+    if !options.once {
+        tell("Ctrl-C ends.")?;
+    }
+    let streams = !options.once || options.days.is_some();
+    let went_on = !streams || stream::stream(&mut plant, &folder, &clock, &options).await?;
+    if !options.once && went_on {
         run::signalled().await;
     }
     plant.stop().await?;
@@ -234,6 +243,11 @@ fn drifting(snapshot: &Snapshot, model: &Model) -> Vec<Drift> {
         .collect();
     drifting.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     drifting.into_iter().map(|(_, drift)| drift).collect()
+}
+
+/// The drifting jobcentres of the newest period by name.
+pub fn drifting_names(snapshot: &Snapshot, model: &Model) -> Vec<String> {
+    drifting(snapshot, model).into_iter().map(|drift| drift.name).collect()
 }
 
 /// Name of a jobcentre, as valid today.

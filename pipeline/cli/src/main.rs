@@ -3,12 +3,15 @@
 //! stdout is data, stderr is everything else. Exit codes: 0 done, 1 failed or a comparison found differences,
 //! 2 wrong usage.
 
+mod audit;
 mod config;
 mod demo;
 mod door;
 mod output;
+mod persons;
 mod plant;
 mod run;
+mod stream;
 mod tools;
 
 use std::path::PathBuf;
@@ -32,7 +35,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Replay the real release of August 2026 through the whole pipeline, on this machine alone.
+    /// Replay the real release of August 2026 through the whole pipeline, on this machine alone; then go on day by day
+    /// with simulated people of all municipalities.
     Demo(Demo),
     /// Poll the sources, keep tables and gauges up to date, until told to stop.
     Run {
@@ -107,12 +111,29 @@ struct Demo {
     /// Port of the HTTP server on 127.0.0.1; 0 takes a free one.
     #[arg(long, default_value_t = 9464)]
     port: u16,
-    /// End after the last epoch.
+    /// End after the last epoch: that of the release, or of the last day if --days is given.
     #[arg(long)]
     once: bool,
+    /// Simulated persons in the daily stream.
+    #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u64).range(98..=1_000_000))]
+    persons: u64,
+    /// Simulated days after the release; without it they go on until Ctrl-C.
+    #[arg(long)]
+    days: Option<u32>,
+    /// Simulated days a second; 0 is as fast as possible.
+    #[arg(long, default_value_t = 1.0, value_parser = speed)]
+    speed: f64,
     /// One JSON object an epoch on stdout.
     #[arg(long)]
     json: bool,
+}
+
+/// Days a second, from one in ten minutes.
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if speed == 0.0 || (1.0 / 600.0..=1_000.0).contains(&speed) => Ok(speed),
+        _ => Err("expected 0 (as fast as possible), or days a second from 0.002 to 1000".to_owned()),
+    }
 }
 
 #[derive(Debug, Args)]

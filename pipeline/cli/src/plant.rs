@@ -1,7 +1,7 @@
 //! What `demo` and `run` have in common: a broker, the topics, an engine with its worker, the HTTP server.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,7 +13,12 @@ use rettidig_model::Model;
 use rettidig_runtime::kafka::{self, KafkaConfig};
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::{Engine, Store, Worker};
-use rettidig_serve::{Server, Shown};
+use rettidig_serve::{Router, Server, Shown};
+
+/// The folder of the connectors' cursors.
+pub fn cursors(folder: &Path) -> PathBuf {
+    folder.join("cursors")
+}
 
 /// The parts, running.
 pub struct Plant {
@@ -33,12 +38,14 @@ pub struct Plant {
 }
 
 impl Plant {
-    /// Starts everything on a data folder; without a cluster, an embedded broker.
+    /// Starts everything on a data folder; without a cluster, an embedded broker. `routes` are served beside those of
+    /// the tables and metrics.
     pub async fn start(
         folder: &Path,
         cluster: Option<KafkaConfig>,
         listen: SocketAddr,
         clock: Arc<dyn Clock>,
+        routes: Router,
     ) -> anyhow::Result<Self> {
         kafka::assert_features()?;
         let store = Store::local(folder)?;
@@ -65,8 +72,8 @@ impl Plant {
             ready: Arc::clone(&ready),
         };
         let worker = Worker::connect(engine, &kafka).await?;
-        let server = Server::start(listen, shown).await?;
-        let cursors = CursorStore::new(folder.join("cursors"));
+        let server = Server::start_with(listen, shown, routes).await?;
+        let cursors = CursorStore::new(cursors(folder));
         Ok(Self { broker, kafka, worker, model, metrics, cursors, server, ready })
     }
 

@@ -5,32 +5,52 @@ use std::sync::Arc;
 use anyhow::Context;
 use rettidig_connectors::driver::{self, CursorStore, RunLimits};
 use rettidig_connectors::http::tokio_pause;
-use rettidig_event::{Clock, SystemClock};
+use rettidig_event::{Clock, Source, SystemClock};
 use rettidig_runtime::kafka::{KafkaConfig, KafkaSink};
 use rettidig_runtime::metrics::Metrics;
+use rettidig_serve::Router;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Connector};
+use crate::config::Config;
 use crate::output;
-use crate::plant::Plant;
+use crate::plant::{self, Plant};
 
 /// Runs until told to stop.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let mut plant = Plant::start(&config.data, config.kafka(), config.listen, Arc::clone(&clock)).await?;
+    let sources = config.sources().map_err(anyhow::Error::msg)?;
+    if let Some(key) = &config.key {
+        tracing::info!(key_id = key.key_id(), "the key of the pseudonyms");
+    }
+    let pushed = match (&config.key, config.push.enabled) {
+        (Some(key), true) => {
+            let built = config.push.router(key, Arc::clone(&clock), plant::cursors(&config.data));
+            Some(built.map_err(|errors| anyhow::anyhow!("push: {}", errors.join("; ")))?)
+        }
+        _ => None,
+    };
+    let (routes, pushed) = pushed.map_or((Router::new(), None), |(routes, worker)| (routes, Some(worker)));
+    let mut plant =
+        Plant::start(&config.data, config.kafka(), config.listen, Arc::clone(&clock), routes).await?;
     if config.kafka().is_none() {
         output::remark("embedded broker: for one small machine; production is Apache Kafka (kafka.brokers)");
     }
     output::remark(&format!("http://{}/metrics  /tables  /readyz", plant.address()));
     let mut connectors = JoinSet::new();
-    for (name, connector) in config.connectors.iter().filter(|(_, connector)| connector.enabled) {
-        let (name, connector) = (name.clone(), connector.clone());
+    if let Some(worker) = pushed {
+        let (mut sink, stop) = (KafkaSink::connect(&plant.kafka)?, shutdown.clone());
+        connectors.spawn(async move {
+            worker.run(&mut sink, &stop).await;
+            Ok(())
+        });
+    }
+    for (name, source) in sources {
         let (kafka, cursors) = (plant.kafka.clone(), plant.cursors.clone());
         let (metrics, clock, stop) = (Arc::clone(&plant.metrics), Arc::clone(&clock), shutdown.clone());
         connectors.spawn(async move {
-            let ended = connect(&name, &connector, &kafka, &cursors, &metrics, clock.as_ref(), &stop).await;
+            let ended = connect(&name, source, &kafka, &cursors, &metrics, clock.as_ref(), &stop).await;
             ended.with_context(|| format!("connector {name}"))
         });
     }
@@ -67,14 +87,13 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 
 async fn connect(
     name: &str,
-    connector: &Connector,
+    mut source: Box<dyn Source>,
     kafka: &KafkaConfig,
     cursors: &CursorStore,
     metrics: &Metrics,
     clock: &dyn Clock,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut source = connector.source(name).map_err(anyhow::Error::msg)?;
     let mut sink = KafkaSink::connect(kafka)?;
     let mut watch = |result: &Result<rettidig_event::PollOutcome, driver::PollError>| match result {
         Ok(outcome) => {

@@ -9,6 +9,8 @@
 //! | `/tables/<table>.parquet` | the file of the newest epoch: `ETag`, ranges, `HEAD`, `If-None-Match` |
 //! | `/tables/_epoch.json` | the marker of the newest epoch |
 //!
+//! The caller may mount routes of its own beside these ([`Server::start_with`]).
+//!
 //! It reads committed epochs only and knows neither Kafka nor the engine's state. A Parquet answer comes from
 //! the immutable file of one epoch, so a reader that holds on to an `ETag` never sees two epochs mixed.
 
@@ -17,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::Router;
+pub use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -78,12 +80,20 @@ impl Server {
     /// # Errors
     /// [`ServeError::Listen`] if the address cannot be had.
     pub async fn start(address: SocketAddr, shown: Shown) -> Result<Self, ServeError> {
+        Self::start_with(address, shown, Router::new()).await
+    }
+
+    /// As [`Server::start`], with routes of the caller's beside its own. They must not take one of the paths above.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_with(address: SocketAddr, shown: Shown, beside: Router) -> Result<Self, ServeError> {
         let listen = |source| ServeError::Listen { address, source };
         let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let shutdown = CancellationToken::new();
         let stop = shutdown.clone();
-        let router = router(shown);
+        let router = router(shown).merge(beside);
         let task = tokio::spawn(async move {
             axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
         });
