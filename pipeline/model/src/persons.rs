@@ -276,7 +276,7 @@ impl Model {
     /// # Errors
     /// As [`Model::evaluate_persons`].
     pub async fn derive(&self, cells: &Cells, with: &Parameters) -> Result<Cells, ModelError> {
-        self.derive_some(cells, with, &|_| true).await
+        self.derive_some(cells, with, None).await
     }
 
     /// As [`Model::derive`], of those only that indicators are made of; `cells` may hold nothing but totals.
@@ -284,8 +284,8 @@ impl Model {
     /// # Errors
     /// As [`Model::evaluate_persons`].
     pub async fn derive_published(&self, cells: &Cells, with: &Parameters) -> Result<Cells, ModelError> {
-        let needed = self.published_inputs();
-        self.derive_some(cells, with, &|name| needed.contains(name)).await
+        let needed = self.published_inputs().into_iter().map(str::to_owned).collect();
+        self.derive_some(cells, with, Some(needed)).await
     }
 
     /// Measures that the indicators of persons are made of, directly or not.
@@ -304,7 +304,7 @@ impl Model {
         &self,
         cells: &Cells,
         with: &Parameters,
-        is_wanted: &(dyn Fn(&str) -> bool + Sync),
+        needed: Option<BTreeSet<String>>,
     ) -> Result<Cells, ModelError> {
         let session = Session::default();
         parameters(&session, with)?;
@@ -316,7 +316,9 @@ impl Model {
             session.register(&model.name, session.query(&model.name, &model.sql).await?)?;
         }
         let mut derived = Cells::new();
-        for model in self.derived().filter(|model| is_wanted(&model.name)) {
+        let is_wanted = |name: &str| needed.as_ref().is_none_or(|needed| needed.contains(name));
+        let models: Vec<&SqlModel> = self.derived().filter(|model| is_wanted(&model.name)).collect();
+        for model in models {
             let batch = checked(model, session.query(&model.name, &model.sql).await?)?;
             session.register(&model.name, batch.clone())?;
             derived.insert(model.name.clone(), batch);

@@ -17,6 +17,7 @@ async fn no_events_give_empty_tables_of_the_promised_form() {
         .expect("no events can be evaluated");
     assert_eq!(groups.vintages, BTreeMap::new());
     let inputs = TableInputs {
+        local: RecordBatch::new_empty(rettidig_model::local::schema()),
         disclosed: RecordBatch::new_empty(disclosed_schema(true)),
         public: model.empty_public().await.expect("empty inputs"),
         deliveries: RecordBatch::new_empty(delivery::schema()),

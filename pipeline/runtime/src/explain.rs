@@ -11,7 +11,8 @@ use rettidig_model::contract::Table;
 use serde::Serialize;
 
 use crate::RuntimeError;
-use crate::engine::{column, schema_of};
+use crate::engine::schema_of;
+use crate::groups::column;
 use crate::manifest::Manifest;
 use crate::store::Store;
 

@@ -7,6 +7,7 @@
 pub mod engine;
 pub mod error;
 pub mod explain;
+mod groups;
 pub mod ingest;
 pub mod kafka;
 pub mod load;

@@ -18,7 +18,8 @@ use rettidig_model::evaluation::disclosed_schema;
 use rettidig_model::persons::Parameters;
 
 use crate::RuntimeError;
-use crate::engine::{evaluate_log, schema_of};
+use crate::engine::schema_of;
+use crate::groups::evaluate_log;
 use crate::manifest::Manifest;
 use crate::persons::{Limits, Persons};
 use crate::store::Store;
@@ -133,7 +134,7 @@ async fn tables_of_log(
         let until = |batch: &RecordBatch, column: &str| -> Result<RecordBatch, RuntimeError> {
             use arrow::array::{AsArray, BooleanArray};
             use arrow::datatypes::TimestampMicrosecondType;
-            let known = crate::engine::column(batch, column)?.as_primitive::<TimestampMicrosecondType>();
+            let known = crate::groups::column(batch, column)?.as_primitive::<TimestampMicrosecondType>();
             let keep: BooleanArray =
                 known.values().iter().map(|micros| Some(*micros <= at.timestamp_micros())).collect();
             Ok(arrow::compute::filter_record_batch(batch, &keep)?)

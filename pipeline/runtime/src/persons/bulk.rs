@@ -67,6 +67,7 @@ impl Spill {
             async move { Ok::<_, RuntimeError>((group, joined(task.await)?)) }
         }))
         .buffered(THREADS)
+        .boxed()
         .try_collect()
         .await?;
         for (group, file) in written {
@@ -191,7 +192,8 @@ pub(super) async fn change(
         // Spawned when polled, not when made: at most THREADS of them are in memory.
         async move { joined(tokio::spawn(groups(inputs, range, pending)).await) }
     }))
-    .buffered(THREADS);
+    .buffered(THREADS)
+    .boxed();
     let mut buckets = BTreeMap::new();
     while let Some((mut evaluated, entries)) = results.try_next().await? {
         buckets.extend(entries);

@@ -171,13 +171,15 @@ impl CellStore {
         let mut totals = Cells::new();
         for (name, measure) in self.0.iter().filter(|(name, _)| is_wanted(name)) {
             let rows = measure.rows()?;
-            let total = match rows.column_by_name("breakdown").and_then(|column| column.as_string_opt::<i32>()) {
-                Some(breakdown) => {
-                    let keep: BooleanArray = breakdown.iter().map(|value| Some(value == Some("total"))).collect();
-                    filter_record_batch(&rows, &keep)?
-                }
-                None => rows,
-            };
+            let total =
+                match rows.column_by_name("breakdown").and_then(|column| column.as_string_opt::<i32>()) {
+                    Some(breakdown) => {
+                        let keep: BooleanArray =
+                            breakdown.iter().map(|value| Some(value == Some("total"))).collect();
+                        filter_record_batch(&rows, &keep)?
+                    }
+                    None => rows,
+                };
             totals.insert(name.clone(), total);
         }
         Ok(totals)

@@ -357,28 +357,35 @@ impl Persons {
         // A chunk never spans the place where the audit stands, so that its part is known apart.
         let passed = touched.partition_point(|(person, _)| self.audit.has_passed(person));
         let (behind, ahead) = touched.split_at(passed);
-        let chunks = behind.chunks(self.limits.chunk_persons).map(|chunk| (chunk, true));
-        let chunks = chunks.chain(ahead.chunks(self.limits.chunk_persons).map(|chunk| (chunk, false)));
-        let mut results = stream::iter(chunks.map(|(chunk, is_audited)| {
-            let persons: Vec<PersonId> = chunk.iter().map(|(person, _)| *person).collect();
-            let order: Vec<u32> = chunk.iter().flat_map(|(_, rows)| rows).copied().collect();
-            let (log, model, new) = (Arc::clone(&self.log), Arc::clone(&self.model), Arc::clone(&new));
-            let (before, after) = (self.with.clone(), with.clone());
-            let task = tokio::spawn(async move {
-                let history = log.histories(&persons).await?;
-                let new = take(&new, order)?;
-                evaluate_both(model, history, new, before, after).await
-            });
-            async move {
-                match task.await {
-                    Ok(result) => result.map(|(evaluated, _)| (evaluated, is_audited)),
-                    Err(error) => {
-                        Err(RuntimeError::stop("evaluating persons", error, "report this as a bug"))
+        let size = self.limits.chunk_persons;
+        let mut chunks: Vec<(Vec<PersonId>, Vec<u32>, bool)> = Vec::new();
+        for (part, is_audited) in [(behind, true), (ahead, false)] {
+            for chunk in part.chunks(size) {
+                let persons = chunk.iter().map(|(person, _)| *person).collect();
+                let order = chunk.iter().flat_map(|(_, rows)| rows).copied().collect();
+                chunks.push((persons, order, is_audited));
+            }
+        }
+        let mut results = stream::iter(chunks)
+            .map(|(persons, order, is_audited)| {
+                let (log, model, new) = (Arc::clone(&self.log), Arc::clone(&self.model), Arc::clone(&new));
+                let (before, after) = (self.with.clone(), with.clone());
+                let task = tokio::spawn(async move {
+                    let history = log.histories(&persons).await?;
+                    let new = take(&new, order)?;
+                    evaluate_both(model, history, new, before, after).await
+                });
+                async move {
+                    match task.await {
+                        Ok(result) => result.map(|(evaluated, _)| (evaluated, is_audited)),
+                        Err(error) => {
+                            Err(RuntimeError::stop("evaluating persons", error, "report this as a bug"))
+                        }
                     }
                 }
-            }
-        }))
-        .buffered(THREADS);
+            })
+            .buffered(THREADS)
+            .boxed();
         let mut added = Vec::new();
         while let Some((evaluated, is_audited)) = results.try_next().await? {
             added.push(evaluated.added.clone());
