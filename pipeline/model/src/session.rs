@@ -19,26 +19,30 @@ const ROWS: usize = 8_192;
 const PARTITIONS: usize = 2;
 
 /// A session that knows the given tables and nothing else: no files, no catalogues, no clock.
-pub struct Session(SessionContext);
+pub struct Session {
+    context: SessionContext,
+    /// Rows that operators are given at a time; `None` gives them everything at once, in its order.
+    piece_rows: Option<usize>,
+}
 
 impl Default for Session {
     fn default() -> Self {
-        Self::with(SessionConfig::new().with_target_partitions(PARTITIONS))
+        Self::with(SessionConfig::new().with_target_partitions(PARTITIONS), None)
     }
 }
 
 impl Session {
-    fn with(mut config: SessionConfig) -> Self {
+    fn with(mut config: SessionConfig, piece_rows: Option<usize>) -> Self {
         // Published tables promise plain Utf8.
         config.options_mut().sql_parser.map_string_types_to_utf8view = false;
         let context = SessionContext::new_with_config(config);
         functions::register(&context);
-        Self(context)
+        Self { context, piece_rows }
     }
 
     /// A session on one thread: its caller runs several side by side, each over other persons.
     pub fn single() -> Self {
-        Self::with(SessionConfig::new().with_target_partitions(1))
+        Self::with(SessionConfig::new().with_target_partitions(1), Some(ROWS))
     }
 
     /// Makes a table known.
@@ -46,13 +50,15 @@ impl Session {
     /// # Errors
     /// If the name is taken.
     pub fn register(&self, name: &str, batch: RecordBatch) -> Result<(), ModelError> {
-        // Operators work best on pieces that fit a processor's cache; a slice copies nothing.
+        // Operators work best on pieces that fit a processor's cache; a slice copies nothing. Published tables have
+        // floats, whose sums depend on the order: they are given one piece, which is not dealt out to threads.
         let rows = batch.num_rows();
-        let piece = |from: usize| batch.slice(from, (rows - from).min(ROWS));
-        let pieces = (0..rows).step_by(ROWS).map(piece).collect();
+        let size = self.piece_rows.unwrap_or(rows).max(1);
+        let piece = |from: usize| batch.slice(from, (rows - from).min(size));
+        let pieces = (0..rows).step_by(size).map(piece).collect();
         let table = MemTable::try_new(batch.schema(), vec![pieces]);
         table
-            .and_then(|table| self.0.register_table(name, Arc::new(table)))
+            .and_then(|table| self.context.register_table(name, Arc::new(table)))
             .map(drop)
             .map_err(|error| ModelError::evaluation(name, error))
     }
@@ -69,7 +75,7 @@ impl Session {
         // Queries only: nothing that would touch files or change the session.
         let options =
             SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        let frame = self.0.sql_with_options(sql, options).await?;
+        let frame = self.context.sql_with_options(sql, options).await?;
         let schema = Arc::new(Schema::new(frame.schema().fields().clone()));
         let batches = frame.collect().await?;
         let batch = concat_batches(&schema, &batches)?;

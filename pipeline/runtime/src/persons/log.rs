@@ -248,7 +248,10 @@ impl PersonLog {
         };
         let ranges = match persons {
             Some(persons) => opened.ranges(persons),
-            None => vec![0..usize::try_from(file.rows).unwrap_or(0)],
+            None => {
+                let all = 0..usize::try_from(file.rows).unwrap_or(0);
+                vec![all]
+            }
         };
         if ranges.is_empty() {
             return Ok(RecordBatch::new_empty(person::schema()));
