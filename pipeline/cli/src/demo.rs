@@ -82,7 +82,13 @@ pub async fn demo(options: Demo) -> anyhow::Result<()> {
         line(&format!("\nlast epoch {:.1} s after the start", started.elapsed().as_secs_f64()))?;
         line(&format!("tables   {}/tables/latest/*.parquet", folder.display()))?;
     }
-    let tell = |text: &str| if options.json { Ok(remark(text)) } else { line(text) };
+    let tell = |text: &str| {
+        if options.json {
+            remark(text);
+            return Ok(());
+        }
+        line(text)
+    };
     for (path, what) in [("metrics", "metrics"), ("tables", "tables"), ("readyz", "state")] {
         if !options.once || options.days.is_some() {
             tell(&format!("{what:<8} http://{}/{path}", plant.address()))?;

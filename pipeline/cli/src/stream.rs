@@ -419,10 +419,10 @@ impl State<'_> {
             return Ok(line(&object.to_string())?);
         }
         if day == date(PAST_UNTIL) {
-            line(&format!(
+            line(
                 "\nSimulated people of all municipalities: the past, then day by day. Nobody of them exists.\n\
-                 corrected: negative amounts added, deletions, revisions of delivered records."
-            ))?;
+                 corrected: negative amounts added, deletions, revisions of delivered records.",
+            )?;
         }
         let audit = self.auditor.newest().map_or_else(|| "not yet".to_owned(), ToString::to_string);
         line(&format!(
