@@ -20,9 +20,10 @@ HEADERS = {
         "valid_from", "valid_to",
     ],
     "benefits": [
-        "code", "danish", "jobindsats_family", "gap_rule", "in_refund_ladder", "net_yearly_cost_oere", "valid_from",
+        "code", "number", "danish", "jobindsats_family", "gap_rule", "in_refund_ladder", "net_yearly_cost_oere", "valid_from",
         "valid_to",
     ],
+    "refund_ladder": ["valid_from", "first_day", "last_day", "percent"],
     "sources": [
         "source", "publisher", "table_id", "danish_title", "cadence", "official_lag_days", "tolerance_days",
         "replaced_lag",

@@ -69,3 +69,16 @@ fn the_reference_areas_are_the_municipalities_of_the_events() {
         .collect();
     assert_eq!(codes, known);
 }
+
+#[test]
+fn the_benefits_of_the_events_are_those_of_the_reference_file() {
+    use arrow::array::AsArray;
+    use arrow::datatypes::Int32Type;
+    let model = rettidig_model::Model::embedded().expect("model");
+    let benefits = &model.reference["benefits"];
+    let code = benefits.column_by_name("code").expect("code").as_string::<i32>();
+    let number = benefits.column_by_name("number").expect("number").as_primitive::<Int32Type>();
+    let listed: BTreeSet<(&str, i32)> =
+        code.iter().flatten().zip(number.values()).map(|(code, number)| (code, *number)).collect();
+    assert_eq!(listed, rettidig_event::benefit::BENEFITS.into_iter().collect());
+}
