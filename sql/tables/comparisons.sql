@@ -49,8 +49,12 @@ clusters AS (
     SELECT
         indicator, "cluster", benefit, period, breakdown, breakdown_value,
         CASE
-            WHEN unit = 'percent' THEN sum(value) / count(value)
-            ELSE (sum(CASE WHEN change_1y IS NOT NULL THEN value END) / sum(CASE WHEN change_1y IS NOT NULL THEN last_year END) - 1.0) * 100.0
+            -- in whole millionths: sums of floats would depend on the order of rows
+            WHEN unit = 'percent' THEN CAST(sum(CAST(round(value * 1000000.0) AS BIGINT)) AS DOUBLE) / 1000000.0 / count(value)
+            ELSE (
+                CAST(sum(CASE WHEN change_1y IS NOT NULL THEN CAST(round(value * 1000000.0) AS BIGINT) END) AS DOUBLE)
+                / sum(CASE WHEN change_1y IS NOT NULL THEN CAST(round(last_year * 1000000.0) AS BIGINT) END) - 1.0
+            ) * 100.0
         END AS cluster_mean,
         CASE WHEN better = 'down' THEN min(compared) WHEN better = 'up' THEN max(compared) END AS cluster_best,
         CASE WHEN better = 'down' THEN max(compared) WHEN better = 'up' THEN min(compared) END AS cluster_worst
