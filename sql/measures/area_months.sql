@@ -1,7 +1,7 @@
 -- layer: A
 -- grain: area_kind, area, benefit, month
 -- unit: days, persons, spells
--- why: the newest 25 months of the person-level measures by jobcentre, cluster, region and country
+-- why: the newest months of the person-level measures by jobcentre, cluster, region and country
 -- danish: Ydelser pr. område og måned
 -- source: ours; membership of sql/reference/areas.csv at the month's end
 -- derived: yes
@@ -52,7 +52,7 @@ months AS (
         sum(cells.activated_days) AS activated_days
     FROM cells
     CROSS JOIN as_of_date
-    WHERE cells."month" BETWEEN month_of(as_of_date.as_of_day) - 24 AND month_of(as_of_date.as_of_day)
+    WHERE cells."month" BETWEEN as_of_date.first_local_month AND month_of(as_of_date.as_of_day)
     GROUP BY cells.municipality, cells.benefit, cells."month"
 ),
 areas AS (

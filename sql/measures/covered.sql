@@ -5,19 +5,19 @@
 -- danish: Fuldtidspersoner og antal personer
 -- source: contracts, measures covered_days and recipients
 WITH months AS (
-    SELECT covered_months.*, attributes.age_group, attributes.sex, attributes.origin
-    FROM covered_months
-    INNER JOIN attributes
-        ON covered_months.person = attributes.person AND covered_months."month" = attributes."month"
+    SELECT * FROM covered_months
+),
+breakdowns AS (
+    SELECT * FROM breakdowns
 )
-SELECT municipality, benefit, "month", 'total' AS breakdown, 'total' AS breakdown_value, sum(days) AS covered_days, count(*) AS recipients
-FROM months GROUP BY municipality, benefit, "month"
-UNION ALL
-SELECT municipality, benefit, "month", 'age' AS breakdown, age_group AS breakdown_value, sum(days) AS covered_days, count(*) AS recipients
-FROM months GROUP BY municipality, benefit, "month", age_group
-UNION ALL
-SELECT municipality, benefit, "month", 'sex' AS breakdown, sex AS breakdown_value, sum(days) AS covered_days, count(*) AS recipients
-FROM months GROUP BY municipality, benefit, "month", sex
-UNION ALL
-SELECT municipality, benefit, "month", 'origin' AS breakdown, origin AS breakdown_value, sum(days) AS covered_days, count(*) AS recipients
-FROM months GROUP BY municipality, benefit, "month", origin
+SELECT
+    months.municipality,
+    months.benefit,
+    months."month",
+    breakdowns.breakdown,
+    breakdowns.breakdown_value,
+    sum(months.days) AS covered_days,
+    count(*) AS recipients
+FROM months
+INNER JOIN breakdowns ON months.person = breakdowns.person AND months."month" = breakdowns."month"
+GROUP BY months.municipality, months.benefit, months."month", breakdowns.breakdown, breakdowns.breakdown_value

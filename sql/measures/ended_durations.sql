@@ -5,7 +5,7 @@
 -- danish: Varighed af afsluttede forløb
 -- source: contracts, measures ended_days and duration_band (in whole weeks)
 WITH ended AS (
-    SELECT *, last_day - first_day + 1 AS days FROM spell_groups WHERE is_ended
+    SELECT *, last_day - first_day + 1 AS days FROM spell_groups WHERE is_ended AND breakdown = 'total'
 )
 SELECT
     last_municipality AS municipality,

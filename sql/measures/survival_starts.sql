@@ -5,7 +5,7 @@
 -- danish: Grundlag for overlevelseskurver
 -- source: ours; survival is made of it
 WITH spells AS (
-    SELECT * FROM spell_groups
+    SELECT * FROM spell_groups WHERE breakdown = 'total'
 )
 SELECT
     benefit,

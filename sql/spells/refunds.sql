@@ -16,6 +16,8 @@ money AS (
 ),
 steps AS (
     SELECT
+        CAST(CAST(valid_from AS INT) AS BIGINT) AS valid_from,
+        CAST(CAST(valid_to AS INT) AS BIGINT) AS valid_to,
         CAST(first_day AS BIGINT) AS first_day,
         CAST(last_day AS BIGINT) AS last_day,
         CAST(percent AS BIGINT) AS percent
@@ -31,23 +33,23 @@ numbered AS (
     INNER JOIN runs
         ON pieces.person = runs.person AND pieces.from_day >= runs.from_day AND pieces.to_day <= runs.to_day
 ),
+-- Ladders change at months' beginnings, so one ladder holds for the whole of a piece.
 rated AS (
     SELECT
         numbered.person,
         numbered.municipality,
         numbered.benefit,
         numbered."month",
-        steps.percent * greatest(
-            0, least(numbered.last_number, coalesce(steps.last_day, numbered.last_number)) - greatest(numbered.first_number, steps.first_day) + 1
-        ) AS percent_days,
+        steps.percent,
         greatest(
             0, least(numbered.last_number, coalesce(steps.last_day, numbered.last_number)) - greatest(numbered.first_number, steps.first_day) + 1
-        ) AS covered_days
+        ) AS days
     FROM numbered
-    CROSS JOIN steps
+    INNER JOIN steps
+        ON numbered.from_day >= steps.valid_from AND (steps.valid_to IS NULL OR numbered.from_day <= steps.valid_to)
 ),
 rates AS (
-    SELECT person, municipality, benefit, "month", sum(percent_days) AS percent_days, sum(covered_days) AS covered_days
+    SELECT person, municipality, benefit, "month", sum(percent * days) AS percent_days, sum(days) AS covered_days
     FROM rated
     GROUP BY person, municipality, benefit, "month"
 )

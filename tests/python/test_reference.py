@@ -20,10 +20,10 @@ HEADERS = {
         "valid_from", "valid_to",
     ],
     "benefits": [
-        "code", "number", "danish", "jobindsats_family", "gap_rule", "in_refund_ladder", "net_yearly_cost_oere", "valid_from",
-        "valid_to",
+        "code", "number", "danish", "jobindsats_family", "gap_rule", "in_refund_ladder", "net_yearly_cost_oere",
+        "valid_from", "valid_to",
     ],
-    "refund_ladder": ["valid_from", "first_day", "last_day", "percent"],
+    "refund_ladder": ["valid_from", "valid_to", "first_day", "last_day", "percent"],
     "sources": [
         "source", "publisher", "table_id", "danish_title", "cadence", "official_lag_days", "tolerance_days",
         "replaced_lag",
@@ -154,6 +154,24 @@ class Benefits(unittest.TestCase):
             dated = sorted((r["valid_from"], r["valid_to"] or "9999-12-31") for r in rows if r["code"] == code)
             for (_, end), (following, _) in zip(dated, dated[1:]):
                 self.assertEqual(day_after(end), following, code)
+
+
+class RefundLadder(unittest.TestCase):
+    def test_ladders_follow_each_other_and_their_steps_leave_no_day_out(self):
+        rows = fixtures.reference("refund_ladder")
+        ladders = sorted({(row["valid_from"], row["valid_to"]) for row in rows})
+        for (_, end), (following, _) in zip(ladders, ladders[1:]):
+            self.assertEqual(day_after(end), following)
+        self.assertEqual(ladders[-1][1], "", "the newest ladder is still valid")
+        for ladder in ladders:
+            self.assertTrue(ladder[0].endswith("-01"), "a ladder begins with a month: SQL cuts days by month")
+            steps = [row for row in rows if (row["valid_from"], row["valid_to"]) == ladder]
+            steps.sort(key=lambda row: int(row["first_day"]))
+            self.assertEqual(steps[0]["first_day"], "1")
+            for step, following in zip(steps, steps[1:]):
+                self.assertEqual(int(step["last_day"]) + 1, int(following["first_day"]))
+            self.assertEqual(steps[-1]["last_day"], "")
+            self.assertTrue(all(0 <= int(row["percent"]) <= 100 for row in steps))
 
 
 class Sources(unittest.TestCase):

@@ -1,7 +1,5 @@
 //! What goes wrong at the other side: retried, stopped, or put aside with its bytes, and never a moved cursor.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rettidig_connectors::driver::chain;
@@ -9,7 +7,9 @@ use rettidig_connectors::replay::Fault;
 use rettidig_event::{Origin, Reason, SourceError, Topic};
 use serde_json::Value;
 
-use crate::support::{Bench, MemorySink, TOKEN, edited_profile, jobindsats_profile, within};
+use crate::support::{
+    Bench, MemorySink, TOKEN, edited_profile, jobindsats_profile, logged, watch_the_log, within,
+};
 
 async fn jobindsats(tables: &[&str]) -> Bench {
     Bench::new("jobindsats", Some(&jobindsats_profile(tables))).await
@@ -223,61 +223,42 @@ fn an_unusable_list_of_tables_is_put_aside_once() {
 
 #[test]
 fn the_token_is_in_no_error_log_or_dead_letter() {
-    let _alone = crate::support::watching_the_log();
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-    impl Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().expect("log").extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    tracing::subscriber::with_default(subscriber, || {
-        within(120, async {
-            let mut seen = String::new();
-            for fault in [
-                Fault::forbidden(),
-                Fault::answer(401, ""),
-                Fault::answer(404, "no such thing"),
-                Fault::answer(503, ""),
-                Fault::too_many_requests(1),
-                Fault::html(),
-                Fault::Truncated,
-                Fault::Cut,
-                Fault::Slow,
-            ] {
-                for path in ["/v3/tables", "/v3/data"] {
-                    let mut bench = match fault {
-                        Fault::Slow => impatient().await,
-                        _ => jobindsats(&["y25i09"]).await,
-                    };
-                    for _ in 0..3 {
-                        bench.server.script(path, fault.clone());
-                    }
-                    let mut sink = MemorySink::default();
-                    match bench.poll(&mut sink).await {
-                        Ok(outcome) => seen.push_str(&format!("{outcome:?}")),
-                        Err(error) => seen.push_str(&format!("{error:?} {}", chain(&error))),
-                    }
-                    for letter in sink.dead_letters() {
-                        seen.push_str(&format!("{letter:?}"));
-                        seen.push_str(&String::from_utf8_lossy(&letter.original_bytes().expect("bytes")));
-                    }
+    watch_the_log();
+    within(120, async {
+        let mut seen = String::new();
+        for fault in [
+            Fault::forbidden(),
+            Fault::answer(401, ""),
+            Fault::answer(404, "no such thing"),
+            Fault::answer(503, ""),
+            Fault::too_many_requests(1),
+            Fault::html(),
+            Fault::Truncated,
+            Fault::Cut,
+            Fault::Slow,
+        ] {
+            for path in ["/v3/tables", "/v3/data"] {
+                let mut bench = match fault {
+                    Fault::Slow => impatient().await,
+                    _ => jobindsats(&["y25i09"]).await,
+                };
+                for _ in 0..3 {
+                    bench.server.script(path, fault.clone());
+                }
+                let mut sink = MemorySink::default();
+                match bench.poll(&mut sink).await {
+                    Ok(outcome) => seen.push_str(&format!("{outcome:?}")),
+                    Err(error) => seen.push_str(&format!("{error:?} {}", chain(&error))),
+                }
+                for letter in sink.dead_letters() {
+                    seen.push_str(&format!("{letter:?}"));
+                    seen.push_str(&String::from_utf8_lossy(&letter.original_bytes().expect("bytes")));
                 }
             }
-            assert!(!seen.contains(TOKEN));
-        });
+        }
+        assert!(!seen.contains(TOKEN));
     });
-    let log = String::from_utf8_lossy(&log.0.lock().expect("log")).into_owned();
+    let log = String::from_utf8_lossy(&logged()).into_owned();
     assert!(log.contains("trying again"), "the log was captured");
     assert!(!log.contains(TOKEN) && !log.to_lowercase().contains("bearer"), "the token is in the log");
 }

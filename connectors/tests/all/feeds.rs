@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use rettidig_connectors::driver::{chain, poll_once};
@@ -11,7 +10,7 @@ use rettidig_connectors::sources::{FeedOptions, build_feed, default_feed_profile
 use rettidig_event::{Clock as _, Reason, Sink, SinkError, Topic};
 
 use crate::golden::{FEEDS, raw};
-use crate::support::{FeedBench, MemorySink, feed, test_key, within};
+use crate::support::{FeedBench, MemorySink, feed, logged, test_key, watch_the_log, within};
 
 const YR: &str = "yr-ydelsesrefusion-beregning-101-0017-2026-08-19.csv";
 const YR_NEXT: &str = "yr-ydelsesrefusion-beregning-101-0018-2026-08-26.csv";
@@ -317,21 +316,6 @@ fn a_file_that_changes_while_it_is_read_is_left() {
     });
 }
 
-/// A writer that keeps what is logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("log").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Every CPR number of the fixtures and of the lines below, in both spellings.
 fn spellings(texts: &[String]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -359,14 +343,7 @@ fn spellings(texts: &[String]) -> BTreeSet<String> {
 /// way with a leading zero).
 #[test]
 fn no_cpr_number_gets_out() {
-    let _alone = crate::support::watching_the_log();
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    watch_the_log();
     let broken = [
         "6101701234",
         "610170-1234;610170-1234;610170-1234;610170-1234;610170-1234;610170-1234",
@@ -423,13 +400,13 @@ fn no_cpr_number_gets_out() {
                 }
                 seen.extend_from_slice(bench.cursor().to_string().as_bytes());
             }
-            seen.extend_from_slice(&log.0.lock().expect("log"));
+            seen.extend_from_slice(&logged());
             let seen = String::from_utf8_lossy(&seen);
             for number in &numbers {
                 assert!(!seen.contains(number.as_str()), "{source}: {number} got out");
                 assert!(!seen.contains(&number[1..]), "{source}: most of {number} got out");
             }
         }
-        assert!(!log.0.lock().expect("log").is_empty(), "the log was watched");
+        assert!(!logged().is_empty(), "the log was watched");
     });
 }

@@ -1,7 +1,8 @@
 //! A sink in memory, a pause that records, a server and sources that know each other.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -202,11 +203,42 @@ pub fn edited_profile(tables: &[&str], edit: impl FnOnce(&mut serde_yaml_ng::Val
     serde_yaml_ng::to_string(&value).expect("yaml")
 }
 
-/// Held by a test that watches the log: two watchers at a time disturb each other's, because the program keeps
-/// one note for all threads of what anybody wants to see.
-pub fn watching_the_log() -> std::sync::MutexGuard<'static, ()> {
-    static WATCHING: Mutex<()> = Mutex::new(());
-    WATCHING.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+thread_local! {
+    static LOGGED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+struct ThreadLog;
+
+impl std::io::Write for ThreadLog {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LOGGED.with_borrow_mut(|logged| logged.as_mut().map(|logged| logged.extend_from_slice(bytes)));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Keeps from now on, for [`logged`], what this thread logs. One subscriber serves all threads: with one of its
+/// own for each, tracing asks whichever thread comes to a line first whether anybody wants to see it.
+pub fn watch_the_log() {
+    static SUBSCRIBER: Once = Once::new();
+    SUBSCRIBER.call_once(|| {
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(|| ThreadLog)
+            .finish();
+        tracing::subscriber::set_global_default(subscriber).expect("the only subscriber");
+        // Lines that another thread came to while it was set.
+        tracing::callsite::rebuild_interest_cache();
+    });
+    LOGGED.set(Some(Vec::new()));
+}
+
+/// What this thread has logged since [`watch_the_log`].
+pub fn logged() -> Vec<u8> {
+    LOGGED.with_borrow(|logged| logged.clone().expect("the log is watched"))
 }
 
 /// A key for tests.

@@ -34,16 +34,11 @@ pub async fn load_files(options: &Load) -> anyhow::Result<()> {
     let mut engine = Engine::open(store, Arc::new(Model::embedded()?), Arc::clone(&clock), metrics).await?;
     let mut letters = Letters { folder: &options.data.data, file: None, failed: None };
     let mut total = Loaded::default();
-    for file in &options.files {
-        let loaded = load(&mut engine, file, clock.now(), &mut |letter| letters.bury(&letter)).await?;
+    let loaded = load(&mut engine, &options.files, clock.now(), &mut |letter| letters.bury(&letter)).await?;
+    for (file, loaded) in options.files.iter().zip(loaded) {
         total.lines += loaded.lines;
         total.rejected += loaded.rejected;
         remark(&format!("{}: {} lines, {} put aside", file.display(), loaded.lines, loaded.rejected));
-    }
-    let read = begun.elapsed().as_secs_f64();
-    for letter in engine.settle().await? {
-        total.rejected += 1;
-        letters.bury(&letter);
     }
     letters.finish()?;
     if !engine.is_due() {
@@ -54,12 +49,12 @@ pub async fn load_files(options: &Load) -> anyhow::Result<()> {
     if options.data.json {
         let object = json!({
             "epoch": report.epoch, "lines": total.lines, "rejected": total.rejected, "events": report.events,
-            "duplicates": report.duplicates, "persons": report.persons, "read_seconds": read, "seconds": seconds,
+            "duplicates": report.duplicates, "persons": report.persons, "seconds": seconds,
         });
         return Ok(line(&object.to_string())?);
     }
     line(&format!(
-        "epoch={} lines={} events={} duplicates={} put_aside={} persons={} seconds={seconds:.1} (reading {read:.1})",
+        "epoch={} lines={} events={} duplicates={} put_aside={} persons={} seconds={seconds:.1}",
         report.epoch, total.lines, report.events, report.duplicates, total.rejected, report.persons
     ))?;
     Ok(())

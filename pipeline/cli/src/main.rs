@@ -3,7 +3,6 @@
 //! stdout is data, stderr is everything else. Exit codes: 0 done, 1 failed or a comparison found differences,
 //! 2 wrong usage.
 
-mod audit;
 mod config;
 mod demo;
 mod door;

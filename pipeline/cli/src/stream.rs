@@ -22,13 +22,13 @@ use rettidig_connectors::pseudonym::PseudonymKey;
 use rettidig_connectors::sources::{self, FeedOptions};
 use rettidig_event::{Clock, ManualClock, Sink, SinkError, Source, Topic};
 use rettidig_runtime::kafka::KafkaSink;
+use rettidig_runtime::persons::AuditReport;
 use rettidig_runtime::{EpochReport, Manifest};
 use rettidig_simulator::{Simulation, SimulationOptions, SourceFile, System};
 use serde::Deserialize;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::audit::Auditor;
 use crate::output::{line, remark};
 use crate::plant::Plant;
 use crate::{Demo, demo, door, run};
@@ -56,6 +56,9 @@ const FILES_AT_ONCE: usize = 1_000;
 
 /// Polls of one feed in a row beyond which something is wrong: each reads a hundred files.
 const POLLS_MAX: usize = 1_000;
+
+/// How often the auditor takes a step while the next day is awaited.
+const AUDIT_EVERY: Duration = Duration::from_secs(1);
 
 /// The day after which the simulated country ends.
 const END: (i32, u32, u32) = (2028, 7, 31);
@@ -98,9 +101,8 @@ pub async fn stream(
     });
     let key = Arc::new(demo_key(&folder.join(KEY))?);
     let mut delivery = Delivery::open(folder, &key, plant)?;
-    let mut auditor = Auditor::new(plant, folder)?;
     let through = options.days.map(|days| date(PAST_UNTIL) + Days::new(u64::from(days)));
-    let mut state = State { folder, options, delivery: &mut delivery, auditor: &mut auditor };
+    let mut state = State { folder, options, delivery: &mut delivery };
     let pseudonym = |cpr: &str| door::pseudonym(&key, cpr);
     let mut past = Vec::new();
     for day in Simulation::new(&simulation(options.persons)) {
@@ -124,16 +126,18 @@ pub async fn stream(
         }
         clock.set(evening(day.date));
         state.commit(plant, day.date).await?;
-        if options.speed > 0.0 && day.date > date(PAST_UNTIL) {
-            let wait = Duration::from_secs_f64(1.0 / options.speed).saturating_sub(begun.elapsed());
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = stop.cancelled() => {}
-            }
+        if day.date > date(PAST_UNTIL) {
+            let wait = if options.speed > 0.0 { 1.0 / options.speed } else { 0.0 };
+            rest(plant, &stop, begun + Duration::from_secs_f64(wait)).await?;
         }
     }
-    if let Some(audited) = auditor.finish().await? {
-        demo_audit(&audited.to_string(), options.json)?;
+    if !stop.is_cancelled() {
+        let audited = loop {
+            if let Some(audited) = plant.worker.audit_step().await? {
+                break audited;
+            }
+        };
+        tell_audit(&audited, options.json)?;
     }
     let went_on = !stop.is_cancelled();
     signals.abort();
@@ -141,13 +145,27 @@ pub async fn stream(
     Ok(went_on)
 }
 
-/// Tells what the last audit found.
-fn demo_audit(text: &str, as_json: bool) -> anyhow::Result<()> {
-    if as_json {
-        remark(&format!("audit: {text}"));
-        return Ok(());
+/// Waits for the next day; meanwhile the auditor goes on, by one step at least.
+async fn rest(plant: &mut Plant, stop: &CancellationToken, until: Instant) -> anyhow::Result<()> {
+    loop {
+        plant.worker.audit_step().await?;
+        let left = until.saturating_duration_since(Instant::now());
+        if stop.is_cancelled() || left.is_zero() {
+            return Ok(());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(left.min(AUDIT_EVERY)) => {}
+            () = stop.cancelled() => {}
+        }
     }
-    Ok(line(&format!("audit     {text}"))?)
+}
+
+/// Tells what the last round of the auditor found.
+fn tell_audit(audited: &AuditReport, as_json: bool) -> anyhow::Result<()> {
+    if as_json {
+        return Ok(line(&json!({ "audit_mismatch_cells": audited.mismatch_cells }).to_string())?);
+    }
+    Ok(line(&format!("audit     {} mismatches", audited.mismatch_cells))?)
 }
 
 /// The key of the data folder, made if there is none.
@@ -375,7 +393,6 @@ struct State<'a> {
     folder: &'a Path,
     options: &'a Demo,
     delivery: &'a mut Delivery,
-    auditor: &'a mut Auditor,
 }
 
 impl State<'_> {
@@ -389,7 +406,6 @@ impl State<'_> {
             remark(&format!("{day}: nothing new in {}", self.folder.display()));
             return Ok(());
         };
-        self.auditor.go_on(plant).await?;
         self.tell(plant, day, &report, freshness, corrections)
     }
 
@@ -403,6 +419,7 @@ impl State<'_> {
     ) -> anyhow::Result<()> {
         let engine = plant.worker.engine();
         let lag = self.delivery.lag(engine.manifest());
+        let mismatches = engine.persons().audit().newest().map(|audited| audited.mismatch_cells);
         let (log_rows, cells) = (engine.persons().log().rows(), engine.persons().cells().len());
         let snapshot = engine.snapshots().borrow().clone();
         let drifting =
@@ -414,7 +431,7 @@ impl State<'_> {
                 "day": day, "epoch": report.epoch, "events": report.events, "duplicates": report.duplicates,
                 "dead_letters": report.dead_letters, "events_per_second": rate, "lag": lag,
                 "freshness_seconds": freshness, "corrections": corrections, "persons": report.persons,
-                "log_rows": log_rows, "cells": cells, "drifting": drifting, "audit": self.auditor.newest(),
+                "log_rows": log_rows, "cells": cells, "drifting": drifting, "audit_mismatch_cells": mismatches,
             });
             return Ok(line(&object.to_string())?);
         }
@@ -424,7 +441,7 @@ impl State<'_> {
                  corrected: negative amounts added, deletions, revisions of delivered records.",
             )?;
         }
-        let audit = self.auditor.newest().map_or_else(|| "not yet".to_owned(), ToString::to_string);
+        let audit = mismatches.map_or_else(|| "not yet".to_owned(), |cells| format!("{cells} mismatches"));
         line(&format!(
             "{day}  epoch {:>3}  {:>7} events  {:>7.0}/s  lag {lag}  fresh {:.2} s  {corrections} corrected  \
              {} persons evaluated  log {log_rows} rows  {cells} cells  {} drifting  audit {audit}",

@@ -1,5 +1,6 @@
 use super::*;
-use arrow::array::{Array, AsArray};
+use crate::{Message, Reason};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Date32Type, Int32Type, Int64Type};
 
 const PERSON: &str = "ffc0112233445566778899aabbccddee";

@@ -75,7 +75,8 @@ pub const EVENT_OFFICIAL: &str = "event_official";
 pub const EVENT_DELIVERIES: &str = "event_deliveries";
 /// Events about persons as the staging layer sees them, see [`crate::persons`].
 pub const EVENT_PERSON: &str = "event_person";
-/// One row: the as-of date as `as_of_day`, days since 1970.
+/// One row: the as-of date as `as_of_day`, days since 1970, and `first_local_month`, the oldest month that indicators of
+/// persons are shown for, months since January 1970.
 pub const AS_OF: &str = "as_of";
 /// Newest month whose wages are delivered, by municipality; 0 stands for the whole country.
 pub const INCOME_DELIVERED: &str = "income_delivered";

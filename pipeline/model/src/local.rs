@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -16,15 +17,26 @@ use arrow::datatypes::{
     DataType, Date32Type, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
 };
 
-use crate::calendar::{month_last, month_text};
+use chrono::NaiveDate;
+
+use crate::calendar::{month_last, month_of, month_text};
 use crate::catalogue::{Domain, Layer, Model};
 use crate::disclosure::{CellKey, Content, HIDDEN_BELOW, Status, advance};
 use crate::error::ModelError;
 use crate::evaluation::date;
-use crate::persons::Cells;
+use crate::persons::{Cells, day_of};
 use crate::session::Session;
 
 const TOTAL: &str = "total";
+
+/// Months that indicators of persons are shown for: two years and the running month.
+const LOCAL_MONTHS: i64 = 25;
+
+/// The months (since January 1970) that are shown on a day.
+pub fn local_months(as_of: NaiveDate) -> RangeInclusive<i64> {
+    let newest = month_of(day_of(as_of));
+    newest + 1 - LOCAL_MONTHS..=newest
+}
 
 /// A value that is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +135,8 @@ impl Model {
         Ok(months)
     }
 
-    /// Brings what is shown to new cells (with the derived ones). Months that are not in the cells' window any more go.
+    /// Brings what is shown to new derived cells. Months go that are too old for [`local_months`]; in the others nothing
+    /// that was shown goes away: it becomes zero.
     ///
     /// # Errors
     /// [`ModelError::Evaluation`] or [`ModelError::Contract`] if an indicator's SQL fails or has not the columns.
@@ -131,26 +144,22 @@ impl Model {
         &self,
         derived: &Cells,
         before: &LocalMonths,
+        as_of: NaiveDate,
         known_at: i64,
         epoch: u64,
     ) -> Result<LocalMonths, ModelError> {
-        let contents = self.local_contents(derived).await?;
+        let mut contents = self.local_contents(derived).await?;
+        for (month, _) in before.range(local_months(as_of)) {
+            contents.entry(*month).or_default();
+        }
         let (structures, membership) = (self.structures(), self.membership()?);
         let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
         let mut after = LocalMonths::new();
         for (month, mut contents) in contents {
             let old = before.get(&month).cloned().unwrap_or_default();
-            // What was there and is not any more is nobody, which may be shown.
             for (key, value) in &old.shown {
-                let zero = Content {
-                    value_micro: Some(0),
-                    numerator: None,
-                    denominator: None,
-                    persons: Some(0),
-                    status: Status::Final,
-                };
                 if !contents.contains_key(key) && value.content.status != Status::Missing {
-                    contents.insert(key.clone(), zero);
+                    contents.insert(key.clone(), NOBODY);
                 }
             }
             let mut digest = DefaultHasher::new();
@@ -181,7 +190,43 @@ impl Model {
         }
         Ok(after)
     }
+
+    /// Compares what is shown with derived cells: how many values were compared, and how many are not what the cells
+    /// say, are shown of too few persons, or are not there. What is hidden cannot differ.
+    ///
+    /// # Errors
+    /// As [`Model::continue_local`].
+    pub async fn check_local(&self, derived: &Cells, shown: &LocalMonths) -> Result<(u64, u64), ModelError> {
+        let contents = self.local_contents(derived).await?;
+        let (mut compared, mut mismatches) = (0, 0);
+        let nothing = (BTreeMap::new(), LocalMonth::default());
+        for month in contents.keys().chain(shown.keys()).collect::<BTreeSet<_>>() {
+            let contents = contents.get(month).unwrap_or(&nothing.0);
+            let shown = &shown.get(month).unwrap_or(&nothing.1).shown;
+            for key in contents.keys().chain(shown.keys()).collect::<BTreeSet<_>>() {
+                compared += 1;
+                let expected = contents.get(key).unwrap_or(&NOBODY);
+                let is_right = shown.get(key).is_some_and(|value| {
+                    let is_small =
+                        expected.persons.is_some_and(|persons| 0 < persons && persons < HIDDEN_BELOW);
+                    let is_same = visible(&value.content) == visible(expected) && !is_small;
+                    value.content.status == Status::Hidden || is_same
+                });
+                mismatches += u64::from(!is_right);
+            }
+        }
+        Ok((compared, mismatches))
+    }
 }
+
+/// What was there and is not any more: nobody, which may be shown.
+const NOBODY: Content = Content {
+    value_micro: Some(0),
+    numerator: None,
+    denominator: None,
+    persons: Some(0),
+    status: Status::Final,
+};
 
 /// What of a content can be seen.
 fn visible(content: &Content) -> (Option<i64>, Option<i64>, Option<i64>, &'static str) {

@@ -17,6 +17,7 @@ use rettidig_event::PersonId;
 
 use crate::catalogue::{AS_OF, Domain, EVENT_PERSON, INCOME_DELIVERED, Layer, Model, REFERENCE, SqlModel};
 use crate::error::ModelError;
+use crate::local::local_months;
 use crate::session::Session;
 
 /// Cells by measure: grain columns (Int64 or Utf8) first, then Int64 columns that add up.
@@ -177,40 +178,14 @@ pub fn prepare(rows: &RecordBatch) -> Result<Histories, ModelError> {
     Ok(Histories { rows, persons })
 }
 
-impl Histories {
-    /// Cuts the histories into parts of about as many rows; a person is never cut.
-    ///
-    /// # Errors
-    /// Only if Arrow fails, which is a bug.
-    pub fn split(self, parts: usize) -> Result<Vec<Self>, ModelError> {
-        let rows = self.rows.num_rows();
-        if parts <= 1 || rows == 0 {
-            return Ok(vec![self]);
-        }
-        let number = self.rows.column(0).as_primitive::<Int64Type>();
-        let mut split = Vec::with_capacity(parts);
-        let mut from = 0;
-        for part in 1..=parts {
-            let mut to = (rows * part / parts).max(from);
-            while to > from && to < rows && number.value(to) == number.value(to - 1) {
-                to += 1;
-            }
-            if to > from {
-                let cut = self.rows.slice(from, to - from);
-                // Numbers stay; they index the same list of persons.
-                split.push(Self { rows: cut, persons: self.persons.clone() });
-            }
-            from = to;
-        }
-        Ok(split)
-    }
-}
-
 fn parameters(session: &Session, parameters: &Parameters) -> Result<(), ModelError> {
     let fail = |error| ModelError::evaluation(AS_OF, error);
-    let day: ArrayRef = Arc::new(Int64Array::from(vec![day_of(parameters.as_of)]));
-    session.register(AS_OF, RecordBatch::try_from_iter([("as_of_day", day)]).map_err(fail)?)?;
     let integers = |values: Vec<i64>| -> ArrayRef { Arc::new(Int64Array::from(values)) };
+    let as_of = RecordBatch::try_from_iter([
+        ("as_of_day", integers(vec![day_of(parameters.as_of)])),
+        ("first_local_month", integers(vec![*local_months(parameters.as_of).start()])),
+    ]);
+    session.register(AS_OF, as_of.map_err(fail)?)?;
     let delivered = RecordBatch::try_from_iter([
         ("municipality", integers(parameters.income_delivered.keys().map(|code| i64::from(*code)).collect())),
         (

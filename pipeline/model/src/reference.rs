@@ -46,6 +46,7 @@ const TABLES: [(&str, &[(&str, DataType)]); 5] = [
         "refund_ladder",
         &[
             ("valid_from", DataType::Date32),
+            ("valid_to?", DataType::Date32),
             ("first_day", DataType::Int32),
             ("last_day?", DataType::Int32),
             ("percent", DataType::Int32),

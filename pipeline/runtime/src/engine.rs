@@ -84,6 +84,14 @@ struct Batch {
     person_rows: usize,
     spill: Spill,
     change: Option<PersonChange>,
+    /// Whether somebody was given the dead letters of `change`.
+    is_told: bool,
+}
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.messages == 0 && self.events == 0 && self.person_rows == 0 && self.spill.rows() == 0
+    }
 }
 
 /// The engine of one data folder.
@@ -314,7 +322,7 @@ impl Engine {
             }
             _ => {
                 self.batch.change = None;
-                self.batch.messages = self.batch.messages.max(1);
+                self.batch.is_told = false;
                 self.batch.person_rows += rows.num_rows();
                 self.batch.persons.push(rows);
                 if self.batch.person_rows >= self.persons.limits().spill_rows {
@@ -337,9 +345,19 @@ impl Engine {
     /// # Errors
     /// As [`Persons::change`].
     pub async fn settle(&mut self) -> Result<Vec<DeadLetter>, RuntimeError> {
+        self.evaluate_batch().await?;
+        let told = std::mem::replace(&mut self.batch.is_told, true);
+        match &self.batch.change {
+            Some(change) if !told => conflict_letters(&change.conflicts, self.clock.now()),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The change by the open batch, unless it is known already.
+    async fn evaluate_batch(&mut self) -> Result<(), RuntimeError> {
         let with = Parameters { as_of: self.as_of(), income_delivered: self.income_delivered.clone() };
         if self.batch.change.as_ref().is_some_and(|change| change.parameters() == &with) {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let timer = self.metrics.persons_seconds.start_timer();
         let (rows, spill) = (&self.batch.persons, &self.batch.spill);
@@ -348,9 +366,8 @@ impl Engine {
             false => self.persons.change(rows, spill, with).await?,
         };
         timer.observe_duration();
-        let letters = conflict_letters(&change.conflicts, self.clock.now())?;
         self.batch.change = Some(change);
-        Ok(letters)
+        Ok(())
     }
 
     /// What is shown of the indicators of persons after the open batch.
@@ -358,11 +375,9 @@ impl Engine {
         let Some(change) = &self.batch.change else { return Ok(self.local.clone()) };
         let timer = self.metrics.local_seconds.start_timer();
         let cells = self.persons.totals_after(change)?;
-        if cells.values().all(|rows| rows.num_rows() == 0) {
-            return Ok(LocalMonths::new());
-        }
         let derived = self.model.derive_published(&cells, change.parameters()).await?;
-        let local = self.model.continue_local(&derived, &self.local, at.timestamp_micros(), epoch).await?;
+        let (as_of, at) = (change.parameters().as_of, at.timestamp_micros());
+        let local = self.model.continue_local(&derived, &self.local, as_of, at, epoch).await?;
         timer.observe_duration();
         Ok(local)
     }
@@ -392,25 +407,27 @@ impl Engine {
 
     /// Whether a commit would do anything: messages have come, the day has changed, or the model has.
     pub fn is_due(&self) -> bool {
-        match self.manifest() {
-            None => self.batch.messages > 0,
-            Some(manifest) => {
-                self.batch.messages > 0
-                    || manifest.as_of != self.as_of()
-                    || !is_same_model(manifest, &self.model)
-            }
-        }
+        let is_behind =
+            |manifest: &Manifest| manifest.as_of != self.as_of() || !is_same_model(manifest, &self.model);
+        !self.batch.is_empty() || self.manifest().is_some_and(is_behind)
     }
 
     /// Commits the open batch as the next epoch.
     ///
     /// # Errors
     /// [`RuntimeError::Retry`] if the storage fails: nothing is lost, commit again. [`RuntimeError::Stop`] if
-    /// another writer owns the folder.
+    /// another writer owns the folder, or nobody has taken the batch's dead letters from [`Engine::settle`].
     pub async fn commit(&mut self) -> Result<EpochReport, RuntimeError> {
         let timer = self.metrics.commit_seconds.start_timer();
-        // Its letters, if it was not called before, are counted but lie nowhere but in the topic.
-        drop(self.settle().await?);
+        self.evaluate_batch().await?;
+        let has_conflicts = self.batch.change.as_ref().is_some_and(|change| !change.conflicts.is_empty());
+        if has_conflicts && !self.batch.is_told {
+            return Err(RuntimeError::stop(
+                "committing a batch",
+                "its dead letters were not taken",
+                "report this as a bug: settle comes before commit",
+            ));
+        }
         let (as_of, at) = (self.as_of(), self.clock.now());
         let epoch = self.manifest().map_or(1, |manifest| manifest.epoch + 1);
         let redefined = self.manifest().is_some_and(|manifest| !is_same_model(manifest, &self.model));

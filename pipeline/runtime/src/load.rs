@@ -2,14 +2,14 @@
 //!
 //! For back-fills and comparisons without Kafka. Lines are decoded on several threads but taken over in their order; a bad
 //! line becomes a dead letter with file and line, and the rest is used. Loading a file again changes nothing, because an
-//! event counts once. Memory does not depend on the size of the file.
+//! event counts once. Files are read in pieces, so memory does not depend on their size.
 
 use std::io::{BufRead, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use futures::stream::{FuturesOrdered, StreamExt};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use rettidig_event::{DeadLetter, Decoded, Message, Origin, Topic, person};
 use tokio::sync::mpsc;
 
@@ -22,6 +22,10 @@ const PIECE_BYTES: usize = 4 << 20;
 
 /// Pieces decoded side by side.
 const PIECES: usize = 3;
+
+/// Rows of a file stand in the log as if on a partition: the first file's, the next file's and so on. Topics have none
+/// of these.
+const FIRST_FILE: i32 = i32::MIN;
 
 /// What came of a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -79,29 +83,62 @@ fn lines(piece: &Piece) -> impl Iterator<Item = (u64, &[u8])> {
         .filter(|(_, line)| !line.is_empty())
 }
 
-/// Reads a Parquet file with the columns of the events as lines of JSON.
-fn parquet_lines(file: &Path) -> Result<Vec<u8>, String> {
-    let file = std::fs::File::open(file).map_err(|error| error.to_string())?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-        .and_then(ParquetRecordBatchReaderBuilder::build)
-        .map_err(|error| error.to_string())?;
-    let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
-    for batch in reader {
-        let batch = batch.map_err(|error| error.to_string())?;
-        writer.write(&batch).map_err(|error| error.to_string())?;
+/// Turns rows of a Parquet file with the columns of the events into pieces of lines of JSON.
+fn turn(reader: ParquetRecordBatchReader, pieces: &mpsc::Sender<std::io::Result<Piece>>) {
+    let mut first_line = 1;
+    for rows in reader {
+        let piece = rows.and_then(|rows| {
+            let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
+            writer.write(&rows)?;
+            writer.finish()?;
+            let piece = Piece { bytes: writer.into_inner(), first_line };
+            first_line += rows.num_rows() as u64;
+            Ok(piece)
+        });
+        let is_last = piece.is_err();
+        if pieces.blocking_send(piece.map_err(std::io::Error::other)).is_err() || is_last {
+            return;
+        }
     }
-    writer.finish().map_err(|error| error.to_string())?;
-    Ok(writer.into_inner())
 }
 
-/// Takes the events of a file into the engine's open batch; `bury` gets what cannot be used.
+/// Takes the events of files into the engine's open batch and settles it; `bury` gets what cannot be used. Gives what
+/// came of each file.
 ///
 /// # Errors
-/// [`RuntimeError::Stop`] if the file cannot be read or its topic is not known; [`RuntimeError::Retry`] if the storage
+/// [`RuntimeError::Stop`] if a file cannot be read or its topic is not known; [`RuntimeError::Retry`] if the storage
 /// fails.
 pub async fn load(
     engine: &mut Engine,
+    files: &[PathBuf],
+    at: DateTime<Utc>,
+    bury: &mut (dyn FnMut(DeadLetter) + Send),
+) -> Result<Vec<Loaded>, RuntimeError> {
+    let mut loaded = Vec::with_capacity(files.len());
+    for (file, place) in files.iter().zip(FIRST_FILE..) {
+        loaded.push(load_file(engine, file, place, at, bury).await?);
+    }
+    for mut letter in engine.settle().await? {
+        if let Origin::Message { partition, offset, .. } = letter.origin {
+            let number = usize::try_from(i64::from(partition) - i64::from(FIRST_FILE)).unwrap_or(usize::MAX);
+            if let Some((file, loaded)) = files.get(number).zip(loaded.get_mut(number)) {
+                loaded.rejected += 1;
+                letter.origin = origin(file, u64::try_from(offset).unwrap_or(0));
+            }
+        }
+        bury(letter);
+    }
+    Ok(loaded)
+}
+
+fn origin(file: &Path, line: u64) -> Origin {
+    Origin::File { file: file.display().to_string(), line: Some(line) }
+}
+
+async fn load_file(
+    engine: &mut Engine,
     file: &Path,
+    place: i32,
     at: DateTime<Utc>,
     bury: &mut (dyn FnMut(DeadLetter) + Send),
 ) -> Result<Loaded, RuntimeError> {
@@ -114,11 +151,13 @@ pub async fn load(
     })?;
     let readable = "check that the file is there, whole and readable";
     let (sender, mut receiver) = mpsc::channel(PIECES);
+    let opened = std::fs::File::open(file).map_err(|error| stop(error.to_string(), readable))?;
     if file.extension().is_some_and(|extension| extension == "parquet") {
-        let bytes = parquet_lines(file).map_err(|error| stop(error, readable))?;
-        tokio::task::spawn_blocking(move || cut(std::io::Cursor::new(bytes), &sender));
+        let reader = ParquetRecordBatchReaderBuilder::try_new(opened)
+            .and_then(ParquetRecordBatchReaderBuilder::build)
+            .map_err(|error| stop(error.to_string(), readable))?;
+        tokio::task::spawn_blocking(move || turn(reader, &sender));
     } else {
-        let opened = std::fs::File::open(file).map_err(|error| stop(error.to_string(), readable))?;
         tokio::task::spawn_blocking(move || cut(std::io::BufReader::with_capacity(1 << 20, opened), &sender));
     }
     let mut loaded = Loaded::default();
@@ -128,7 +167,7 @@ pub async fn load(
         if let Some(piece) = piece {
             let piece = piece.map_err(|error| stop(error.to_string(), readable))?;
             decoding.push_back(tokio::task::spawn_blocking(move || {
-                let decoded = decode(topic, &piece);
+                let decoded = decode(topic, &piece, place);
                 (piece, decoded)
             }));
             continue;
@@ -136,14 +175,20 @@ pub async fn load(
         let Some(done) = decoding.next().await else { break };
         let (piece, decoded) = done.map_err(|error| stop(error.to_string(), "report this as a bug"))?;
         loaded.lines += lines(&piece).count() as u64;
-        let origin = |number: u64| Origin::File { file: file.display().to_string(), line: Some(number) };
         match decoded {
             Some(decoded) => {
                 loaded.rejected += decoded.rejected.len() as u64;
                 for rejected in &decoded.rejected {
                     if let Some((number, line)) = lines(&piece).nth(rejected.index) {
                         let message = rejected.message.clone();
-                        bury(DeadLetter::new(origin(number), line, "load", rejected.reason, message, at));
+                        bury(DeadLetter::new(
+                            origin(file, number),
+                            line,
+                            "load",
+                            rejected.reason,
+                            message,
+                            at,
+                        ));
                     }
                 }
                 engine.take_rows(topic, decoded.batch).await?;
@@ -151,14 +196,14 @@ pub async fn load(
             None => {
                 let messages: Vec<OwnedMessage> = lines(&piece)
                     .map(|(number, line)| OwnedMessage {
-                        partition: -1,
+                        partition: place,
                         offset: i64::try_from(number).unwrap_or(i64::MAX),
                         payload: line.to_vec(),
                     })
                     .collect();
                 for mut letter in engine.take_messages(topic, &messages).await? {
                     if let Origin::Message { offset, .. } = letter.origin {
-                        letter.origin = origin(u64::try_from(offset).unwrap_or(0));
+                        letter.origin = origin(file, u64::try_from(offset).unwrap_or(0));
                     }
                     loaded.rejected += 1;
                     bury(letter);
@@ -170,14 +215,14 @@ pub async fn load(
 }
 
 /// Decodes lines about persons; the few of the other topics are left to the engine, which tells duplicates at once.
-fn decode(topic: Topic, piece: &Piece) -> Option<Decoded> {
+fn decode(topic: Topic, piece: &Piece, place: i32) -> Option<Decoded> {
     if !person::TOPICS.contains(&topic) {
         return None;
     }
     Some(person::decode(
         topic,
         lines(piece).map(|(number, payload)| Message {
-            partition: -1,
+            partition: place,
             offset: i64::try_from(number).unwrap_or(i64::MAX),
             payload,
         }),

@@ -84,7 +84,7 @@ impl Metrics {
             log_rows: IntGauge::new("rettidig_log_rows", "Rows of the person log")?,
             tail_rows: IntGauge::new(
                 "rettidig_log_tail_rows",
-                "Rows of the person log in memory; compaction begins at 2,000,000",
+                "Rows of the person log in memory, until buckets are compacted",
             )?,
             cells: IntGauge::new("rettidig_cells", "Cells of the person-level measures in memory")?,
             waiting: IntGauge::new(

@@ -15,6 +15,7 @@ use rettidig_event::{Topic, delivery, official};
 use rettidig_model::Model;
 use rettidig_model::contract::Table;
 use rettidig_model::evaluation::disclosed_schema;
+use rettidig_model::local::{self, LocalMonths, from_rows};
 use rettidig_model::persons::Parameters;
 
 use crate::RuntimeError;
@@ -23,6 +24,9 @@ use crate::groups::evaluate_log;
 use crate::manifest::Manifest;
 use crate::persons::{Limits, Persons};
 use crate::store::Store;
+
+/// How a comparison names the values of persons that are shown.
+const SHOWN: &str = "local_shown";
 
 /// Result of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +72,8 @@ pub async fn recompute(store: &Store, model: &Model) -> Result<Comparison, Runti
     Ok(comparison)
 }
 
-/// The cells of the persons, all made anew from the log: how many were compared, and by measure how many differ.
+/// The cells of the persons, all made anew from the log, and what is shown of them: how many were compared, and by
+/// measure how many differ.
 async fn recompute_persons(
     store: &Store,
     model: &Model,
@@ -78,14 +83,20 @@ async fn recompute_persons(
         Parameters { as_of: manifest.as_of, income_delivered: manifest.persons.income_delivered.clone() };
     let model = Arc::new(model.clone());
     let limits = Limits { audit_rows: 400_000, ..Limits::default() };
-    let mut persons = Persons::open(store.clone(), model, &manifest.persons, with, true, limits).await?;
-    let cells = persons.cells().len() as u64;
-    let mismatches = loop {
-        if persons.audit_step(manifest.committed_at).await?.is_some() {
-            break persons.audit().by_measure().clone();
-        }
+    let entry = &manifest.persons;
+    let mut persons =
+        Persons::open(store.clone(), Arc::clone(&model), entry, with.clone(), true, limits).await?;
+    while persons.audit_step(manifest.committed_at).await?.is_none() {}
+    let mut mismatches = persons.audit().by_measure().clone();
+    let shown = match &manifest.local {
+        Some(entry) => from_rows(&store.get_parquet(entry, local::schema()).await?),
+        None => LocalMonths::new(),
     };
-    Ok((cells, mismatches))
+    // The totals equal the recomputed ones, or the difference is told already.
+    let derived = model.derive_published(&persons.totals()?, &with).await?;
+    let (values, wrong) = model.check_local(&derived, &shown).await?;
+    mismatches.insert(SHOWN.to_owned(), wrong);
+    Ok((persons.cells().len() as u64 + values, mismatches))
 }
 
 /// The published tables as they would have been known at an instant: from the events retrieved until then.

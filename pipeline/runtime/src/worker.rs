@@ -14,6 +14,7 @@ use crate::RuntimeError;
 use crate::engine::{Engine, EpochReport, TOPICS};
 use crate::ingest::OwnedMessage;
 use crate::kafka::{KafkaConfig, KafkaSink, KafkaSource};
+use crate::persons::AuditReport;
 
 /// How long a batch gathers after its first message.
 const GATHER: Duration = Duration::from_millis(30);
@@ -76,6 +77,14 @@ impl Worker {
         &self.engine
     }
 
+    /// Lets the auditor recompute a few more buckets; the report of a round that is over.
+    ///
+    /// # Errors
+    /// As [`Engine::audit_step`].
+    pub async fn audit_step(&mut self) -> Result<Option<AuditReport>, RuntimeError> {
+        self.engine.audit_step().await
+    }
+
     /// Reads to the present end of the topics and commits what came as one epoch; `None` if nothing came.
     ///
     /// # Errors
@@ -126,7 +135,7 @@ impl Worker {
         };
         if first.is_none() && !self.engine.is_due() && !shutdown.is_cancelled() {
             // Nothing to do: the auditor goes on.
-            self.engine.audit_step().await?;
+            self.audit_step().await?;
         }
         if let Some((topic, message)) = first {
             self.take(topic, message).await?;

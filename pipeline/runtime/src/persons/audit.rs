@@ -41,10 +41,9 @@ impl Audit {
     }
 
     /// Adds a committed change in buckets that the round has passed.
-    pub(super) fn follow(&mut self, change: &CellStore) -> Result<(), RuntimeError> {
-        match &mut self.cells {
-            Some(cells) => cells.add(&change.cells()?, 1),
-            None => Ok(()),
+    pub(super) fn follow(&mut self, change: &CellStore) {
+        if let Some(cells) = &mut self.cells {
+            cells.merge(change);
         }
     }
 

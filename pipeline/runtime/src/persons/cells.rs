@@ -56,21 +56,35 @@ impl Measure {
         let columns: Vec<&Int64Array> =
             rows.columns()[grain..].iter().map(|column| column.as_primitive::<Int64Type>()).collect();
         for row in 0..rows.num_rows() {
-            let key = keys.row(row);
-            let place = match self.places.get(key.data()) {
-                Some(place) => *place,
-                None => {
-                    let place = self.values.len();
-                    self.places.insert(key.data().into(), place);
-                    self.values.resize(place + width, 0);
-                    place
-                }
-            };
+            let place = self.place(keys.row(row).data());
             for (value, column) in self.values[place..place + width].iter_mut().zip(&columns) {
                 *value += sign * column.value(row);
             }
         }
         Ok(())
+    }
+
+    /// Where the integers of a cell begin; a new cell is zero.
+    fn place(&mut self, key: &[u8]) -> usize {
+        if let Some(place) = self.places.get(key) {
+            return *place;
+        }
+        let place = self.values.len();
+        self.places.insert(key.into(), place);
+        self.values.resize(place + self.width(), 0);
+        place
+    }
+
+    /// Adds the cells of another store of the same measure.
+    fn merge(&mut self, other: &Self) {
+        let width = self.width();
+        for (key, from) in &other.places {
+            let place = self.place(key);
+            let added = &other.values[*from..*from + width];
+            for (value, added) in self.values[place..place + width].iter_mut().zip(added) {
+                *value += added;
+            }
+        }
     }
 
     /// The cells that are not zero, sorted by grain.
@@ -140,6 +154,15 @@ impl CellStore {
         Ok(())
     }
 
+    /// Adds the cells of another store of the same model.
+    pub fn merge(&mut self, other: &Self) {
+        for (name, measure) in &mut self.0 {
+            if let Some(other) = other.0.get(name) {
+                measure.merge(other);
+            }
+        }
+    }
+
     /// All cells that are not zero, sorted by grain.
     ///
     /// # Errors
@@ -167,8 +190,8 @@ impl CellStore {
     ///
     /// # Errors
     /// Only if Arrow fails, which is a bug.
-    pub fn totals(&self, is_wanted: &dyn Fn(&str) -> bool) -> Result<Cells, RuntimeError> {
-        let mut totals = Cells::new();
+    pub fn totals(&self, is_wanted: &dyn Fn(&str) -> bool) -> Result<Self, RuntimeError> {
+        let mut totals = self.empty_like()?;
         for (name, measure) in self.0.iter().filter(|(name, _)| is_wanted(name)) {
             let rows = measure.rows()?;
             let total =
@@ -180,7 +203,9 @@ impl CellStore {
                     }
                     None => rows,
                 };
-            totals.insert(name.clone(), total);
+            if let Some(measure) = totals.0.get_mut(name) {
+                measure.add(&total, 1)?;
+            }
         }
         Ok(totals)
     }

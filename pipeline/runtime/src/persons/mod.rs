@@ -176,9 +176,7 @@ async fn evaluate_both(
     let old_rows = take(&all, unique.order.iter().copied().filter(|row| *row < known).collect())?;
     let new_rows = take(&all, unique.order)?;
     drop(all);
-    let mut persons: Vec<PersonId> =
-        file::index_of(&new_rows).into_iter().map(|(person, _)| person).collect();
-    persons.dedup();
+    let persons = file::index_of(&new_rows).into_iter().map(|(person, _)| person).collect();
     let (old, new) = match before {
         Some(before) if old_rows.num_rows() > 0 => {
             let old = evaluate(Arc::clone(&model), old_rows, before);
@@ -253,22 +251,21 @@ impl Persons {
         limits: Limits,
     ) -> Result<Self, RuntimeError> {
         let mut persons = Self::empty(store.clone(), Arc::clone(&model), limits).await?;
-        if let Some(file) = &entry.buckets {
-            let attempt = format!("opening {}", file.path);
-            let remedy = "restore the data folder from a copy";
-            let stop = |cause: String| RuntimeError::stop(&attempt, cause, remedy);
-            let bytes =
-                store.get(&file.path).await?.ok_or_else(|| stop("the file is not there".to_owned()))?;
-            let buckets = serde_json::from_slice(&bytes).map_err(|error| stop(error.to_string()))?;
-            persons.log =
-                Arc::new(PersonLog::open(store.clone(), limits, buckets, entry.tail.clone()).await?);
-        } else {
-            let empty = persons.log.buckets().to_vec();
-            persons.log = Arc::new(PersonLog::open(store.clone(), limits, empty, entry.tail.clone()).await?);
-        }
+        let buckets = match &entry.buckets {
+            Some(file) => {
+                let attempt = format!("opening {}", file.path);
+                let remedy = "restore the data folder from a copy";
+                let stop = |cause: String| RuntimeError::stop(&attempt, cause, remedy);
+                let bytes =
+                    store.get(&file.path).await?.ok_or_else(|| stop("the file is not there".to_owned()))?;
+                serde_json::from_slice(&bytes).map_err(|error| stop(error.to_string()))?
+            }
+            None => persons.log.buckets().to_vec(),
+        };
+        persons.log = Arc::new(PersonLog::open(store.clone(), limits, buckets, entry.tail.clone()).await?);
         if same_model {
             persons.cells.read(&store, &entry.cells).await?;
-            persons.totals.add(&persons.totals_of(&persons.cells)?, 1)?;
+            persons.totals.merge(&persons.totals_of(&persons.cells)?);
             persons.wakes = Wakes::open(&store, &entry.wakes).await?;
         }
         persons.entry = entry.clone();
@@ -297,11 +294,19 @@ impl Persons {
     /// Only if Arrow fails, which is a bug.
     pub fn totals_after(&self, change: &PersonChange) -> Result<Cells, RuntimeError> {
         let mut totals = if change.redefined { self.cells.empty_like()? } else { self.totals.copy()? };
-        totals.add(&self.totals_of(&change.delta)?, 1)?;
+        totals.merge(&self.totals_of(&change.delta)?);
         totals.cells()
     }
 
-    fn totals_of(&self, cells: &CellStore) -> Result<Cells, RuntimeError> {
+    /// The totals that indicators are made of, of the newest epoch.
+    ///
+    /// # Errors
+    /// Only if Arrow fails, which is a bug.
+    pub fn totals(&self) -> Result<Cells, RuntimeError> {
+        self.totals.cells()
+    }
+
+    fn totals_of(&self, cells: &CellStore) -> Result<CellStore, RuntimeError> {
         let needed = self.model.published_inputs();
         cells.totals(&|measure| needed.contains(measure))
     }
@@ -468,14 +473,13 @@ impl Persons {
     pub fn install(&mut self, change: PersonChange, entry: PersonsEntry) -> Result<(), RuntimeError> {
         let totals = self.totals_of(&change.delta)?;
         if change.redefined {
-            self.totals = self.cells.empty_like()?;
-            self.totals.add(&totals, 1)?;
+            self.totals = totals;
             self.cells = change.delta;
             self.wakes = Wakes::default();
         } else {
-            self.totals.add(&totals, 1)?;
-            self.cells.add(&change.delta.cells()?, 1)?;
-            self.audit.follow(&change.audited)?;
+            self.totals.merge(&totals);
+            self.cells.merge(&change.delta);
+            self.audit.follow(&change.audited);
         }
         if change.bulk.is_some() {
             self.audit.restart();
