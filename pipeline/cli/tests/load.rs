@@ -92,8 +92,9 @@ fn bad_lines_are_put_aside_and_the_rest_counts_once() {
 
     let payments = std::fs::read_to_string(&files[0]).expect("payments");
     let lines = payments.lines().count();
+    let added = |line: &&str| line.contains("\"op\":\"add\"") && line.contains("\"refund_oere\":0}");
     let conflict =
-        payments.lines().next().expect("a line").replacen("\"refund_oere\":0", "\"refund_oere\":1", 1);
+        payments.lines().find(added).expect("a row").replace("\"refund_oere\":0}", "\"refund_oere\":1}");
     let bad: [&[u8]; 3] = [b"{\"source\":\"yr-101\"", b"\xff\xfe", conflict.as_bytes()];
     let mut file = File::options().append(true).open(&files[0]).expect("payments");
     for line in bad {
