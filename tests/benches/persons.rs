@@ -1,9 +1,9 @@
 //! W1: payment events of the simulator, loaded as a backlog, then corrected.
 //!
-//! `cargo bench -p rettidig-tests --bench persons -- DIR ROWS [SEED]` (in the dev profile: `cargo test --workspace --bench persons
-//! -- DIR ROWS`). Writes the rows as NDJSON below DIR, takes them in through the bulk door, commits them as one epoch, then
-//! commits batches of 1, 100 and 10,000 corrections of random rows, opens the folder again, and recomputes everything.
-//! Prints rates, percentiles from hand-over to committed epoch, resident memory, bytes on disk. No broker takes part.
+//! `cargo bench --workspace --bench persons -- DIR ROWS [files|kafka] [SEED]` (in the dev profile: `cargo test --workspace --bench
+//! persons -- DIR ROWS`). Writes the rows as NDJSON below DIR and takes them in as one epoch, through the bulk door or from
+//! the topics of an embedded broker. Writes the cells below DIR for `tests/bench/engines.py`. Then commits batches of 1, 100,
+//! 10,000 and 100,000 corrections of random rows, opens the folder again, and recomputes everything. Prints rates, percentiles from hand-over to committed epoch, resident memory, bytes on disk.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the figures are the output")]
 #![allow(clippy::cast_precision_loss, reason = "figures for people")]
@@ -13,14 +13,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use chrono::{DateTime, Utc};
-use rettidig_event::{Clock, ManualClock, Topic};
+use parquet::arrow::ArrowWriter;
+use rettidig_broker::{Broker, BrokerConfig};
+use rettidig_event::{Clock, ManualClock, Sink, SystemClock, Topic};
 use rettidig_model::Model;
 use rettidig_runtime::ingest::OwnedMessage;
+use rettidig_runtime::kafka::{KafkaConfig, KafkaSink};
 use rettidig_runtime::load::load;
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::recompute::recompute;
-use rettidig_runtime::{Engine, Store};
+use rettidig_runtime::{Engine, Store, Worker};
 use rettidig_simulator::{SimulationOptions, payments_workload};
 
 /// Lines kept to correct later.
@@ -32,9 +36,95 @@ fn main() -> anyhow::Result<()> {
         eprintln!("give a folder and a number of rows");
         return Ok(());
     };
-    let seed = arguments.get(2).map_or(Ok(1), |seed| seed.parse())?;
+    let way = arguments.get(2).map_or("files", String::as_str);
+    anyhow::ensure!(["files", "kafka"].contains(&way), "{way}: expected files or kafka");
+    let seed = arguments.get(3).map_or(Ok(1), |seed| seed.parse())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(measure(PathBuf::from(folder), rows.parse()?, seed))
+    runtime.block_on(measure(PathBuf::from(folder), rows.parse()?, way == "kafka", seed))
+}
+
+/// Takes the rows in through the bulk door: one epoch.
+async fn from_files(mut engine: Engine, input: &Path, clock: &ManualClock) -> anyhow::Result<Engine> {
+    let begun = Instant::now();
+    let loaded = load(&mut engine, &[input.to_owned()], clock.now(), &mut |_| {}).await?;
+    let settled = begun.elapsed().as_secs_f64();
+    let report = engine.commit().await?;
+    let all = begun.elapsed().as_secs_f64();
+    println!(
+        "back-fill from a file: {} lines, {} events, {} duplicates: {all:.1} s = {:.0} events/s (reading and evaluating \
+         {settled:.1}, publishing {:.1})",
+        loaded[0].lines,
+        report.events,
+        report.duplicates,
+        loaded[0].lines as f64 / all,
+        all - settled
+    );
+    Ok(engine)
+}
+
+/// Takes the rows in from the topics of a broker that runs beside it: one epoch. Producing is not measured.
+async fn from_kafka(engine: Engine, input: &Path, broker: &Path) -> anyhow::Result<Engine> {
+    let broker = Broker::start(BrokerConfig::new(broker, || SystemClock.now().timestamp_millis()))?;
+    let kafka = KafkaConfig { brokers: broker.address().to_string(), ..KafkaConfig::default() };
+    let mut worker = Worker::connect(engine, &kafka).await?;
+    let mut sink = KafkaSink::connect(&kafka)?;
+    let (begun, mut count) = (Instant::now(), 0_u64);
+    for line in std::io::BufReader::with_capacity(1 << 20, std::fs::File::open(input)?).split(b'\n') {
+        let line = line?;
+        let person = line.windows(10).position(|window| window == b"\"person\":\"").map(|at| at + 10);
+        let key = person.and_then(|at| line.get(at..at + 32)).context("a person")?;
+        let key = String::from_utf8_lossy(key).into_owned();
+        sink.send(Topic::Payments, &key, line).await?;
+        count += 1;
+    }
+    sink.flush().await?;
+    println!("produced {count} messages in {:.1} s", begun.elapsed().as_secs_f64());
+    let begun = Instant::now();
+    let report = worker.catch_up().await?.context("an epoch")?;
+    let all = begun.elapsed().as_secs_f64();
+    println!(
+        "back-fill from Kafka: {count} messages, {} events, {} duplicates: {all:.1} s = {:.0} events/s",
+        report.events,
+        report.duplicates,
+        count as f64 / all
+    );
+    let engine = worker.into_engine();
+    broker.shutdown().await?;
+    Ok(engine)
+}
+
+/// Writes the cells of each measure as Parquet.
+fn write_cells(engine: &Engine, folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    for (name, rows) in engine.persons().cells().cells()? {
+        let file = std::fs::File::create(folder.join(format!("{name}.parquet")))?;
+        let mut writer = ArrowWriter::try_new(file, rows.schema(), None)?;
+        writer.write(&rows)?;
+        writer.close()?;
+    }
+    Ok(())
+}
+
+/// Corrections of random rows: their amounts, taken back.
+struct Corrections {
+    lines: Vec<String>,
+    random: fastrand::Rng,
+    number: u64,
+}
+
+impl Corrections {
+    fn batch(&mut self, size: i64) -> anyhow::Result<Vec<OwnedMessage>> {
+        (0..size)
+            .map(|offset| {
+                let line = &self.lines[self.random.usize(..self.lines.len())];
+                let mut event: serde_json::Value = serde_json::from_str(line)?;
+                self.number += 1;
+                event["id"] = format!("correction-{}", self.number).into();
+                event["amount_oere"] = (-event["amount_oere"].as_i64().unwrap_or(0)).into();
+                Ok(OwnedMessage { partition: 0, offset, payload: event.to_string().into_bytes() })
+            })
+            .collect()
+    }
 }
 
 /// A field of `/proc/self/status`, MiB.
@@ -55,7 +145,7 @@ fn bytes_below(folder: &Path) -> u64 {
         .sum()
 }
 
-async fn measure(folder: PathBuf, rows: u64, seed: u64) -> anyhow::Result<()> {
+async fn measure(folder: PathBuf, rows: u64, is_kafka: bool, seed: u64) -> anyhow::Result<()> {
     std::fs::create_dir_all(&folder)?;
     let input = folder.join("payments-0001.ndjson");
     let data = folder.join("data");
@@ -91,21 +181,12 @@ async fn measure(folder: PathBuf, rows: u64, seed: u64) -> anyhow::Result<()> {
             .await
             .map_err(anyhow::Error::from)
     };
-    let mut engine = open().await?;
-    let begun = Instant::now();
-    let loaded = load(&mut engine, std::slice::from_ref(&input), clock.now(), &mut |_| {}).await?;
-    let settled = begun.elapsed().as_secs_f64();
-    let report = engine.commit().await?;
-    let all = begun.elapsed().as_secs_f64();
-    println!(
-        "back-fill from a file: {} lines, {} events, {} duplicates: {all:.1} s = {:.0} events/s (reading and evaluating \
-         {settled:.1}, publishing {:.1})",
-        loaded[0].lines,
-        report.events,
-        report.duplicates,
-        loaded[0].lines as f64 / all,
-        all - settled
-    );
+    let engine = open().await?;
+    let mut engine = match is_kafka {
+        true => from_kafka(engine, &input, &folder.join("broker")).await?,
+        false => from_files(engine, &input, &clock).await?,
+    };
+    write_cells(&engine, &folder.join("cells"))?;
     println!(
         "resident {} MiB, peak {} MiB, data folder {} MiB",
         memory("VmRSS:"),
@@ -119,21 +200,11 @@ async fn measure(folder: PathBuf, rows: u64, seed: u64) -> anyhow::Result<()> {
         .step_by(step.max(1))
         .take(SAMPLE)
         .collect::<Result<_, _>>()?;
-    let mut random = fastrand::Rng::with_seed(seed);
-    let mut number = 0_u64;
-    for (size, repeats) in [(1, 15), (100, 15), (10_000, 5)] {
+    let mut corrections = Corrections { lines, random: fastrand::Rng::with_seed(seed), number: 0 };
+    for (size, repeats) in [(1, 50), (100, 50), (10_000, 15), (100_000, 5)] {
         let mut times: Vec<Duration> = Vec::new();
         for _ in 0..repeats {
-            let messages: Vec<OwnedMessage> = (0..size)
-                .map(|offset| {
-                    let line = &lines[random.usize(..lines.len())];
-                    let mut event: serde_json::Value = serde_json::from_str(line)?;
-                    number += 1;
-                    event["id"] = format!("correction-{number}").into();
-                    event["amount_oere"] = (-event["amount_oere"].as_i64().unwrap_or(0)).into();
-                    Ok(OwnedMessage { partition: 0, offset, payload: event.to_string().into_bytes() })
-                })
-                .collect::<anyhow::Result<_>>()?;
+            let messages = corrections.batch(size)?;
             let begun = Instant::now();
             engine.accept(Topic::Payments, &messages).await?;
             engine.settle().await?;
@@ -143,10 +214,10 @@ async fn measure(folder: PathBuf, rows: u64, seed: u64) -> anyhow::Result<()> {
         times.sort_unstable();
         let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64();
         println!(
-            "{size} corrections: median {:.2} s, largest of {repeats} {:.2} s; {:.0} corrections/s at the median",
+            "{size} corrections: p50 {:.2} s, p99 {:.2} s of {repeats}; {:.0} corrections/s over all",
             at(50),
-            at(100),
-            size as f64 / at(50)
+            at(99),
+            size as f64 * f64::from(repeats) / times.iter().sum::<Duration>().as_secs_f64()
         );
     }
     println!(

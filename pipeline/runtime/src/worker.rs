@@ -77,6 +77,11 @@ impl Worker {
         &self.engine
     }
 
+    /// The engine, without its topics.
+    pub fn into_engine(self) -> Engine {
+        self.engine
+    }
+
     /// Lets the auditor recompute a few more buckets; the report of a round that is over.
     ///
     /// # Errors
