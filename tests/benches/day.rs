@@ -33,6 +33,10 @@ const MONTHS: u32 = 14;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let (Some(folder), Some(persons)) = (arguments.first(), arguments.get(1)) else {

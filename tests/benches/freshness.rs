@@ -24,6 +24,10 @@ use tokio_util::sync::CancellationToken;
 const SERIES: &str = "rettidig_indicator_value{area=\"0851\",area_kind=\"municipality\",benefit=\"total\",indicator=\"full_time_unemployed\"}";
 const FIRST_VALUE: usize = 5_000;
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let Some(folder) = arguments.first().map(PathBuf::from) else {

@@ -30,6 +30,10 @@ use rettidig_simulator::{SimulationOptions, payments_workload};
 /// Lines kept to correct later.
 const SAMPLE: usize = 200_000;
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let (Some(folder), Some(rows)) = (arguments.first(), arguments.get(1)) else {

@@ -151,6 +151,7 @@ pub struct Model {
     pub reference_sha256: String,
     /// Cells of nobody, made once: planning every measure takes a while.
     pub(crate) empty_cells: Arc<OnceLock<Cells>>,
+    pub(crate) empty_public: Arc<OnceLock<BTreeMap<String, RecordBatch>>>,
 }
 
 static EMBEDDED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../sql");
@@ -229,6 +230,7 @@ impl Model {
             sql_sha256: hex::encode(sql_digest.finalize()),
             reference_sha256: hex::encode(reference_digest.finalize()),
             empty_cells: Arc::default(),
+            empty_public: Arc::default(),
         })
     }
 

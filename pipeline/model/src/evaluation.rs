@@ -75,6 +75,8 @@ pub struct TableInputs {
     pub as_of: NaiveDate,
     /// The instant of the evaluation.
     pub evaluated_at: DateTime<Utc>,
+    /// Tables that are as they were, because nothing that they are made of has changed.
+    pub kept: BTreeMap<&'static str, RecordBatch>,
 }
 
 fn instant() -> DataType {
@@ -119,6 +121,9 @@ impl Model {
         official: RecordBatch,
         known: &BTreeMap<GroupKey, u128>,
     ) -> Result<Groups, ModelError> {
+        if official.num_rows() == 0 {
+            return Ok(Groups::default());
+        }
         let session = Session::default();
         session.register(EVENT_OFFICIAL, official)?;
         session.register(EVENT_DELIVERIES, RecordBatch::new_empty(delivery::schema()))?;
@@ -186,12 +191,17 @@ impl Model {
                     session.register(&model.name, session.query(&model.name, &model.sql).await?)?;
                 }
                 Layer::Table => {
-                    let batch = session.query(&model.name, &model.sql).await?;
                     let table = Table::named(&model.name).ok_or_else(|| ModelError::Contract {
                         model: model.name.clone(),
                         message: "no contract is declared for this table".to_owned(),
                     })?;
-                    let batch = sorted(table, table.conform(&batch)?)?;
+                    let batch = match inputs.kept.get(table.name) {
+                        Some(kept) => kept.clone(),
+                        None => {
+                            let batch = session.query(&model.name, &model.sql).await?;
+                            sorted(table, table.conform(&batch)?)?
+                        }
+                    };
                     tables.insert(table.name, batch.clone());
                     session.register(&model.name, batch)?;
                 }
@@ -207,11 +217,28 @@ impl Model {
         }
     }
 
+    /// Tables that only new figures change: nothing else that changes is read by them, directly or not.
+    pub fn tables_of_figures(&self) -> BTreeSet<&str> {
+        let mut others = BTreeSet::from([LOCAL_DISCLOSED, EVENT_DELIVERIES, EVALUATION]);
+        let mut tables = BTreeSet::new();
+        for model in &self.models {
+            if model.reads.iter().any(|name| others.contains(name.as_str())) {
+                others.insert(&model.name);
+            } else if model.header.layer == Layer::Table {
+                tables.insert(model.name.as_str());
+            }
+        }
+        tables
+    }
+
     /// An empty result of a public local model, for a start without events.
     ///
     /// # Errors
     /// As [`Model::evaluate_groups`].
     pub async fn empty_public(&self) -> Result<BTreeMap<String, RecordBatch>, ModelError> {
+        if let Some(empty) = self.empty_public.get() {
+            return Ok(empty.clone());
+        }
         let session = Session::default();
         session.register(EVENT_OFFICIAL, RecordBatch::new_empty(official::schema()))?;
         session.register(EVENT_DELIVERIES, RecordBatch::new_empty(delivery::schema()))?;
@@ -224,7 +251,7 @@ impl Model {
             }
             session.register(&model.name, batch)?;
         }
-        Ok(empty)
+        Ok(self.empty_public.get_or_init(|| empty).clone())
     }
 
     pub(crate) fn structures(&self) -> BTreeMap<String, Structure> {

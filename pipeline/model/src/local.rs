@@ -52,7 +52,7 @@ pub struct ShownValue {
 /// One month of the indicators.
 #[derive(Debug, Clone, Default)]
 pub struct LocalMonth {
-    /// Digest of the contents before disclosure control; `None` if they are not known, after a restart.
+    /// Digest of the rows before disclosure control; `None` if they are not known, after a restart.
     pub digest: Option<u64>,
     /// What is shown.
     pub shown: BTreeMap<CellKey, ShownValue>,
@@ -79,17 +79,74 @@ pub fn schema() -> SchemaRef {
     ]))
 }
 
+/// The rows of one indicator.
+struct IndicatorRows {
+    indicator: String,
+    area_kind: StringArray,
+    area: StringArray,
+    benefit: Int64Array,
+    month: Int64Array,
+    /// Value in millionths, numerator, denominator, persons.
+    values: [Int64Array; 4],
+}
+
+/// The rows of all indicators of persons.
+struct LocalRows(Vec<IndicatorRows>);
+
+impl LocalRows {
+    /// A digest of each month's rows, whatever their order; 0 for none.
+    fn digests(&self) -> BTreeMap<i64, u64> {
+        let mut digests: BTreeMap<i64, u64> = BTreeMap::new();
+        for rows in &self.0 {
+            for row in 0..rows.month.len() {
+                let mut digest = DefaultHasher::new();
+                (&rows.indicator, rows.area_kind.value(row), rows.area.value(row)).hash(&mut digest);
+                (rows.benefit.value(row), rows.values.each_ref().map(|column| optional(column, row)))
+                    .hash(&mut digest);
+                let sum = digests.entry(rows.month.value(row)).or_default();
+                *sum = sum.wrapping_add(digest.finish());
+            }
+        }
+        digests
+    }
+
+    /// The contents of some months.
+    fn contents(&self, months: &BTreeSet<i64>) -> BTreeMap<i64, BTreeMap<CellKey, Content>> {
+        let mut contents: BTreeMap<i64, BTreeMap<CellKey, Content>> = BTreeMap::new();
+        for rows in &self.0 {
+            for row in (0..rows.month.len()).filter(|row| months.contains(&rows.month.value(*row))) {
+                let code = i32::try_from(rows.benefit.value(row)).ok();
+                let key = CellKey {
+                    indicator: rows.indicator.clone(),
+                    area_kind: rows.area_kind.value(row).to_owned(),
+                    area: rows.area.value(row).to_owned(),
+                    benefit: code.and_then(rettidig_event::benefit::code_of).unwrap_or_default().to_owned(),
+                    breakdown: TOTAL.to_owned(),
+                    breakdown_value: TOTAL.to_owned(),
+                };
+                let [value_micro, numerator, denominator, persons] =
+                    rows.values.each_ref().map(|column| optional(column, row));
+                let status = if value_micro.is_some() { Status::Final } else { Status::Missing };
+                let content = Content { value_micro, numerator, denominator, persons, status };
+                contents.entry(rows.month.value(row)).or_default().insert(key, content);
+            }
+        }
+        contents
+    }
+}
+
+fn optional(column: &Int64Array, row: usize) -> Option<i64> {
+    column.is_valid(row).then(|| column.value(row))
+}
+
 impl Model {
-    /// Contents of the indicators of persons, by month, before disclosure control.
-    async fn local_contents(
-        &self,
-        derived: &Cells,
-    ) -> Result<BTreeMap<i64, BTreeMap<CellKey, Content>>, ModelError> {
+    /// The indicators of persons before disclosure control.
+    async fn local_rows(&self, derived: &Cells) -> Result<LocalRows, ModelError> {
         let session = Session::default();
         for (name, batch) in derived {
             session.register(name, batch.clone())?;
         }
-        let mut months: BTreeMap<i64, BTreeMap<CellKey, Content>> = BTreeMap::new();
+        let mut rows = Vec::new();
         let models = self.layer(Layer::Published).filter(|model| model.domain == Domain::Person);
         for model in models {
             let batch = session.query(&model.name, &model.sql).await?;
@@ -100,39 +157,27 @@ impl Model {
             let integer = |name: &str| {
                 let column =
                     batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int64Type>());
-                column.ok_or_else(|| broken(name))
+                column.cloned().ok_or_else(|| broken(name))
             };
             let text = |name: &str| {
                 let column = batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
-                column.ok_or_else(|| broken(name))
+                column.cloned().ok_or_else(|| broken(name))
             };
-            let (area_kind, area) = (text("area_kind")?, text("area")?);
-            let (benefit, month) = (integer("benefit")?, integer("month")?);
-            let (value, persons) = (integer("value_micro")?, integer("persons")?);
-            let (numerator, denominator) = (integer("numerator")?, integer("denominator")?);
-            let optional = |column: &Int64Array, row: usize| column.is_valid(row).then(|| column.value(row));
-            for row in 0..batch.num_rows() {
-                let code = i32::try_from(benefit.value(row)).ok().and_then(rettidig_event::benefit::code_of);
-                let key = CellKey {
-                    indicator: model.name.clone(),
-                    area_kind: area_kind.value(row).to_owned(),
-                    area: area.value(row).to_owned(),
-                    benefit: code.unwrap_or_default().to_owned(),
-                    breakdown: TOTAL.to_owned(),
-                    breakdown_value: TOTAL.to_owned(),
-                };
-                let value_micro = optional(value, row);
-                let content = Content {
-                    value_micro,
-                    numerator: optional(numerator, row),
-                    denominator: optional(denominator, row),
-                    persons: optional(persons, row),
-                    status: if value_micro.is_some() { Status::Final } else { Status::Missing },
-                };
-                months.entry(month.value(row)).or_default().insert(key, content);
-            }
+            rows.push(IndicatorRows {
+                indicator: model.name.clone(),
+                area_kind: text("area_kind")?,
+                area: text("area")?,
+                benefit: integer("benefit")?,
+                month: integer("month")?,
+                values: [
+                    integer("value_micro")?,
+                    integer("numerator")?,
+                    integer("denominator")?,
+                    integer("persons")?,
+                ],
+            });
         }
-        Ok(months)
+        Ok(LocalRows(rows))
     }
 
     /// Brings what is shown to new derived cells. Months go that are too old for [`local_months`]; in the others nothing
@@ -148,30 +193,29 @@ impl Model {
         known_at: i64,
         epoch: u64,
     ) -> Result<LocalMonths, ModelError> {
-        let mut contents = self.local_contents(derived).await?;
+        let rows = self.local_rows(derived).await?;
+        let mut digests = rows.digests();
         for (month, _) in before.range(local_months(as_of)) {
-            contents.entry(*month).or_default();
+            digests.entry(*month).or_default();
         }
+        let is_same =
+            |month: &i64, digest: &u64| before.get(month).is_some_and(|local| local.digest == Some(*digest));
+        let changed = digests.iter().filter(|(month, digest)| !is_same(month, digest));
+        let mut contents = rows.contents(&changed.map(|(month, _)| *month).collect());
         let (structures, membership) = (self.structures(), self.membership()?);
         let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
         let mut after = LocalMonths::new();
-        for (month, mut contents) in contents {
+        for (month, digest) in digests {
             let old = before.get(&month).cloned().unwrap_or_default();
+            if old.digest == Some(digest) {
+                after.insert(month, old);
+                continue;
+            }
+            let mut contents = contents.remove(&month).unwrap_or_default();
             for (key, value) in &old.shown {
                 if !contents.contains_key(key) && value.content.status != Status::Missing {
                     contents.insert(key.clone(), NOBODY);
                 }
-            }
-            let mut digest = DefaultHasher::new();
-            for (key, content) in &contents {
-                key.hash(&mut digest);
-                (content.value_micro, content.numerator, content.denominator, content.persons)
-                    .hash(&mut digest);
-            }
-            let digest = digest.finish();
-            if old.digest == Some(digest) {
-                after.insert(month, old);
-                continue;
             }
             let hidden: BTreeSet<&CellKey> = old
                 .shown
@@ -197,7 +241,8 @@ impl Model {
     /// # Errors
     /// As [`Model::continue_local`].
     pub async fn check_local(&self, derived: &Cells, shown: &LocalMonths) -> Result<(u64, u64), ModelError> {
-        let contents = self.local_contents(derived).await?;
+        let rows = self.local_rows(derived).await?;
+        let contents = rows.contents(&rows.digests().into_keys().collect());
         let (mut compared, mut mismatches) = (0, 0);
         let nothing = (BTreeMap::new(), LocalMonth::default());
         for month in contents.keys().chain(shown.keys()).collect::<BTreeSet<_>>() {

@@ -390,31 +390,37 @@ pub fn unique(rows: &RecordBatch) -> Unique {
         (rows.column(1).as_primitive::<Int32Type>(), rows.column(4).as_primitive::<Int32Type>());
     let (source, id) = (rows.column(2).as_string::<i32>(), rows.column(3).as_string::<i32>());
     let revision = rows.column(5).as_primitive::<Int64Type>();
-    let mut order: Vec<u32> = (0..u32::try_from(rows.num_rows()).unwrap_or(u32::MAX)).collect();
+    let key = |row: usize| {
+        let mut id = PersonId::default();
+        id.copy_from_slice(person.value(row));
+        u128::from_be_bytes(id)
+    };
+    // Stable sorts are quick where most is sorted already, as a stored history is; the first of an identity stays first.
+    let mut arrivals: Vec<(u128, u32)> =
+        (0..rows.num_rows()).zip(0_u32..).map(|(row, number)| (key(row), number)).collect();
+    arrivals.sort_by_key(|(person, _)| *person);
     let identity = |row: usize| {
         (topic.value(row), source.value(row), id.value(row), op.value(row) != 0, revision.value(row))
     };
-    order.sort_unstable_by(|a, b| {
-        let (x, y) = (*a as usize, *b as usize);
-        let persons = person.value(x).cmp(person.value(y));
-        // The place of arrival comes last: the first of an identity stays.
-        persons.then_with(|| identity(x).cmp(&identity(y))).then(a.cmp(b))
-    });
     let mut unique =
-        Unique { order: Vec::with_capacity(order.len()), duplicates: Vec::new(), conflicts: Vec::new() };
-    for row in order {
-        let same = |first: usize, row: usize| {
-            person.value(first) == person.value(row) && identity(first) == identity(row)
-        };
-        match unique.order.last().map(|first| *first as usize) {
-            Some(first) if same(first, row as usize) => {
-                let dropped = match same_content(rows, first, row as usize) {
-                    true => &mut unique.duplicates,
-                    false => &mut unique.conflicts,
-                };
-                dropped.push(row);
+        Unique { order: Vec::with_capacity(arrivals.len()), duplicates: Vec::new(), conflicts: Vec::new() };
+    for of_person in arrivals.chunk_by_mut(|(a, _), (b, _)| a == b) {
+        of_person.sort_by(|(_, a), (_, b)| identity(*a as usize).cmp(&identity(*b as usize)));
+        let mut first = None;
+        for (_, row) in of_person {
+            match first.filter(|first| identity(*first) == identity(*row as usize)) {
+                Some(first) => {
+                    let dropped = match same_content(rows, first, *row as usize) {
+                        true => &mut unique.duplicates,
+                        false => &mut unique.conflicts,
+                    };
+                    dropped.push(*row);
+                }
+                None => {
+                    unique.order.push(*row);
+                    first = Some(*row as usize);
+                }
             }
-            _ => unique.order.push(row),
         }
     }
     unique

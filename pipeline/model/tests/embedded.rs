@@ -23,6 +23,7 @@ async fn no_events_give_empty_tables_of_the_promised_form() {
         deliveries: RecordBatch::new_empty(delivery::schema()),
         as_of: "2026-08-19".parse().expect("date"),
         evaluated_at: "2026-08-19T05:03:20Z".parse().expect("instant"),
+        kept: BTreeMap::new(),
     };
     let tables = model.evaluate_tables(inputs).await.expect("empty tables");
     assert_eq!(tables.len(), TABLES.len());

@@ -446,9 +446,11 @@ impl Engine {
         let disclosed = disclosed_of(&replaced)?;
         let local = self.local_after(at, epoch).await?;
         let shown = to_rows(&local)?;
-        let tables =
-            evaluate_tables(&self.model, &replaced, &self.deliveries, shown.clone(), as_of, at).await?;
-        let manifest = self.write(epoch, as_of, at, [&disclosed, &shown], &tables).await?;
+        let is_same = keys.is_empty() && !redefined;
+        let kept = if is_same { self.tables_of_figures() } else { BTreeMap::new() };
+        let (deliveries, when) = (&self.deliveries, (as_of, at));
+        let tables = evaluate_tables(&self.model, &replaced, deliveries, shown.clone(), when, kept).await?;
+        let manifest = self.write(epoch, when, [&disclosed, &shown], &tables).await?;
         if !manifest.commit(&self.store).await? {
             return Err(RuntimeError::stop(
                 format!("committing epoch {epoch}"),
@@ -502,8 +504,7 @@ impl Engine {
     async fn write(
         &mut self,
         epoch: u64,
-        as_of: NaiveDate,
-        at: DateTime<Utc>,
+        (as_of, at): (NaiveDate, DateTime<Utc>),
         [disclosed, local]: [&RecordBatch; 2],
         tables: &BTreeMap<&'static str, RecordBatch>,
     ) -> Result<Manifest, RuntimeError> {
@@ -529,7 +530,11 @@ impl Engine {
             };
             files.insert((*name).to_owned(), entry);
         }
-        let disclosed = self.store.put_parquet("state", "disclosed", disclosed, Vec::new()).await?;
+        let disclosed = match (&before, self.batch.touched.is_empty()) {
+            // Nothing but new figures and new definitions changes it.
+            (Some((manifest, _)), true) if is_same_model(manifest, &self.model) => manifest.disclosed.clone(),
+            _ => self.store.put_parquet("state", "disclosed", disclosed, Vec::new()).await?,
+        };
         let local = match local.num_rows() {
             0 => None,
             _ => Some(self.store.put_parquet("state", "local", local, Vec::new()).await?),
@@ -580,6 +585,13 @@ impl Engine {
         }
         let rows = concat_batches(&schema_of(topic), &batches)?;
         self.store.put_parquet(&log_folder(topic), "events", &rows, Vec::new()).await
+    }
+
+    /// The newest epoch's tables that stay as they are without new figures.
+    fn tables_of_figures(&self) -> BTreeMap<&'static str, RecordBatch> {
+        let names = self.model.tables_of_figures();
+        let tables = self.snapshot.borrow().as_ref().map(|snapshot| snapshot.tables.clone());
+        tables.unwrap_or_default().into_iter().filter(|(name, _)| names.contains(name)).collect()
     }
 
     fn is_unchanged(&self, name: &str, batch: &RecordBatch) -> bool {

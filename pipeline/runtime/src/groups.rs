@@ -56,8 +56,8 @@ pub(crate) async fn evaluate_tables(
     groups: &BTreeMap<GroupKey, Group>,
     deliveries: &[RecordBatch],
     local: RecordBatch,
-    as_of: NaiveDate,
-    evaluated_at: DateTime<Utc>,
+    (as_of, evaluated_at): (NaiveDate, DateTime<Utc>),
+    kept: BTreeMap<&'static str, RecordBatch>,
 ) -> Result<BTreeMap<&'static str, RecordBatch>, RuntimeError> {
     let mut public = model.empty_public().await?;
     for (name, empty) in &mut public {
@@ -71,6 +71,7 @@ pub(crate) async fn evaluate_tables(
         deliveries: concat_batches(&delivery::schema(), deliveries)?,
         as_of,
         evaluated_at,
+        kept,
     };
     Ok(model.evaluate_tables(inputs).await?)
 }
@@ -104,8 +105,8 @@ pub(crate) async fn evaluate_log(
         &groups,
         &[deliveries],
         RecordBatch::new_empty(local::schema()),
-        as_of,
-        evaluated_at,
+        (as_of, evaluated_at),
+        BTreeMap::new(),
     )
     .await?;
     tables.remove("local_indicators");

@@ -65,7 +65,7 @@ fn cut(mut reader: impl BufRead, pieces: &mpsc::Sender<std::io::Result<Piece>>) 
             let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
             rest = bytes.split_off(end);
         }
-        let lines = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let lines = memchr::memchr_iter(b'\n', &bytes).count() as u64;
         if !bytes.is_empty() && pieces.blocking_send(Ok(Piece { bytes, first_line })).is_err() {
             return;
         }
