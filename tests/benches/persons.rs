@@ -186,10 +186,13 @@ async fn measure(folder: PathBuf, rows: u64, is_kafka: bool, seed: u64) -> anyho
             .map_err(anyhow::Error::from)
     };
     let engine = open().await?;
+    let begun = Instant::now();
     let mut engine = match is_kafka {
         true => from_kafka(engine, &input, &folder.join("broker")).await?,
         false => from_files(engine, &input, &clock).await?,
     };
+    let took = serde_json::json!({ "seconds": begun.elapsed().as_secs_f64() });
+    std::fs::write(folder.join("back-fill.json"), took.to_string())?;
     write_cells(&engine, &folder.join("cells"))?;
     println!(
         "resident {} MiB, peak {} MiB, data folder {} MiB",
