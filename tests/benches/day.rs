@@ -20,7 +20,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rettidig_broker::{Broker, BrokerConfig};
 use rettidig_event::{Clock, ManualClock, SystemClock, Topic};
 use rettidig_model::Model;
-use rettidig_runtime::kafka::KafkaConfig;
+use rettidig_runtime::kafka::{KafkaConfig, create_topics};
 use rettidig_runtime::load::load;
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::recompute::recompute;
@@ -143,6 +143,7 @@ async fn measure(folder: &Path, persons: u64, speed: f64) -> anyhow::Result<()> 
         Broker::start(BrokerConfig::new(folder.join("broker"), || SystemClock.now().timestamp_millis()))?;
     let kafka = KafkaConfig { brokers: broker.address().to_string(), ..KafkaConfig::default() };
     let mut snapshots = engine.snapshots();
+    create_topics(&kafka).await?;
     let mut worker = Worker::connect(engine, &kafka).await?;
     // The new day is an epoch of its own.
     worker.catch_up().await?;

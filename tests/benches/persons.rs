@@ -20,7 +20,7 @@ use rettidig_broker::{Broker, BrokerConfig};
 use rettidig_event::{Clock, ManualClock, Sink, SystemClock, Topic};
 use rettidig_model::Model;
 use rettidig_runtime::ingest::OwnedMessage;
-use rettidig_runtime::kafka::{KafkaConfig, KafkaSink};
+use rettidig_runtime::kafka::{KafkaConfig, KafkaSink, create_topics};
 use rettidig_runtime::load::load;
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::recompute::recompute;
@@ -70,6 +70,7 @@ async fn from_files(mut engine: Engine, input: &Path, clock: &ManualClock) -> an
 async fn from_kafka(engine: Engine, input: &Path, broker: &Path) -> anyhow::Result<Engine> {
     let broker = Broker::start(BrokerConfig::new(broker, || SystemClock.now().timestamp_millis()))?;
     let kafka = KafkaConfig { brokers: broker.address().to_string(), ..KafkaConfig::default() };
+    create_topics(&kafka).await?;
     let mut worker = Worker::connect(engine, &kafka).await?;
     let mut sink = KafkaSink::connect(&kafka)?;
     let (begun, mut count) = (Instant::now(), 0_u64);
