@@ -1,5 +1,5 @@
 //! Messages a second through the embedded broker: a million of 230 bytes, written by one librdkafka producer
-//! and read by one consumer; and how long one message takes. Run with `cargo bench -p rettidig-tests --bench broker`; under `cargo test` a
+//! and read by one consumer; and how long one message takes. Run with `cargo bench --workspace --bench broker`; under `cargo test` a
 //! few thousand only show that it still works.
 #![allow(clippy::print_stdout, reason = "the figures are the output")]
 

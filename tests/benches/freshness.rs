@@ -1,7 +1,7 @@
 //! Freshness: from producing one official event to the committed tables and gauges, onto the history of a folder
 //! in which `rettidig demo --once --data DIR` has finished.
 //!
-//! `cargo bench -p rettidig-tests --bench freshness -- DIR [EVENTS [PER_SECOND]]`. The folder is used up. Events come
+//! `cargo bench --workspace --bench freshness -- DIR [EVENTS [PER_SECOND]]`. The folder is used up. Events come
 //! evenly spaced, whether or not the epoch before is committed: an event waits for it, as it would in service.
 //! Prints percentiles in milliseconds.
 
