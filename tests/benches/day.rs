@@ -122,6 +122,19 @@ struct Sent {
     at: Instant,
 }
 
+/// Tells how long the stages took on average, loading included.
+fn tell_stages(exposition: &str) {
+    let value = |series: &str| {
+        let line = exposition.lines().find_map(|line| line.strip_prefix(series));
+        line.and_then(|value| value.trim().parse::<f64>().ok()).unwrap_or(f64::NAN)
+    };
+    for stage in ["decode", "persons", "local", "commit"] {
+        let name = format!("rettidig_{stage}_seconds");
+        let (sum, count) = (value(&format!("{name}_sum")), value(&format!("{name}_count")));
+        println!("{stage}: {count} times, {:.3} s each", sum / count);
+    }
+}
+
 async fn measure(folder: &Path, persons: u64, speed: f64) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder)?;
     // A Wednesday: weekly and daily files arrive.
@@ -132,7 +145,8 @@ async fn measure(folder: &Path, persons: u64, speed: f64) -> anyhow::Result<()> 
     let clock = Arc::new(ManualClock::new("2026-08-25T20:00:00Z".parse::<DateTime<Utc>>()?));
     let (model, metrics) = (Arc::new(Model::embedded()?), Arc::new(Metrics::new()?));
     let shared: Arc<dyn Clock> = clock.clone();
-    let mut engine = Engine::open(Store::local(&data)?, Arc::clone(&model), shared, metrics).await?;
+    let mut engine =
+        Engine::open(Store::local(&data)?, Arc::clone(&model), shared, Arc::clone(&metrics)).await?;
     let begun = Instant::now();
     load(&mut engine, &files, clock.now(), &mut |_| {}).await?;
     let report = engine.commit().await?;
@@ -233,6 +247,7 @@ async fn measure(folder: &Path, persons: u64, speed: f64) -> anyhow::Result<()> 
         memory("VmRSS:"),
         memory("VmHWM:")
     );
+    tell_stages(&metrics.exposition(None, clock.now())?);
     broker.shutdown().await?;
     let comparison = recompute(&Store::local(&data)?, &model).await?;
     println!("recomputed {} cells, mismatches={}", comparison.cells, comparison.mismatches);
