@@ -116,8 +116,7 @@ pub fn build_with(name: &str, options: &Options<'_>) -> Result<Box<dyn Source>, 
 /// What a source of person records is built from.
 #[derive(Clone)]
 pub struct FeedOptions<'a> {
-    /// Where its files arrive: a folder, (feature `cloud`) an address such as `s3://bucket/prefix`, or (feature
-    /// `sftp`) `sftp://user@host/folder`.
+    /// Where its files arrive: a folder, `s3://bucket/prefix` (or `az://…`, `gs://…`), or `sftp://user@host/folder`.
     pub place: &'a str,
     /// Options of the storage: `aws_region` and the like; of SFTP `host_key` and `password` or
     /// `private_key_file`. Empty for a folder. They may be secrets.

@@ -11,7 +11,6 @@ mod feeds;
 mod golden;
 mod profiles;
 mod push;
-#[cfg(feature = "sftp")]
 mod sftp;
 mod simulated;
 mod steps;

@@ -1,4 +1,4 @@
-//! A folder on an SFTP server (feature `sftp`), against a small server in this program that only reads.
+//! A folder on an SFTP server, against a small server in this program that only reads.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read as _, Seek as _, SeekFrom};

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{Date32Type, Int32Type, Int64Type, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{Date32Type, Int32Type, SchemaRef, TimestampMicrosecondType};
 use chrono::{DateTime, NaiveDate, Utc};
-use rettidig_event::{Clock, DeadLetter, Origin, Reason, Topic, delivery, official, person};
+use rettidig_event::{Clock, DeadLetter, Reason, Topic, delivery, official, person};
 use rettidig_model::Model;
 use rettidig_model::calendar::month_of;
 use rettidig_model::evaluation::{FigureCounts, GroupKey, Groups, disclosed_schema};
@@ -21,12 +21,12 @@ use rettidig_model::persons::Parameters;
 use tokio::sync::watch;
 
 use crate::groups::{Epochs, Group, column, disclosed_of, evaluate_tables, figure_changes, split_by_group};
-use crate::ingest::{OwnedMessage, Seen, ingest};
+use crate::ingest::{OwnedMessage, Seen, conflict_letters, ingest};
 use crate::manifest::{Counts, Manifest, Position, Positions, Previous};
 use crate::metrics::Metrics;
-use crate::persons::{AuditReport, BucketEntry, Limits, PersonChange, Persons, SPILL, Spill};
+use crate::persons::{AuditReport, Limits, PersonChange, Persons, SPILL, Spill};
 use crate::store::{FileEntry, Store, sha256_hex};
-use crate::{RuntimeError, publish};
+use crate::{RuntimeError, orphans, publish};
 
 /// Topics that the engine reads.
 pub const TOPICS: [Topic; 5] =
@@ -40,9 +40,6 @@ const INCOME_SOURCES: &str = "income-";
 
 /// Log files of a topic beyond which they are merged into one.
 const LOG_FILES_MAX: usize = 32;
-
-/// Epochs whose files are kept.
-pub const EPOCHS_KEPT: usize = 8;
 
 /// A committed epoch with its tables: what readers see.
 #[derive(Debug)]
@@ -477,7 +474,7 @@ impl Engine {
         self.unpublished = true;
         self.snapshot.send_replace(Some(Arc::new(Snapshot { manifest, tables })));
         self.publish().await?;
-        self.collect_orphans().await?;
+        orphans::collect(&self.store).await?;
         timer.observe_duration();
         Ok(EpochReport {
             epoch,
@@ -598,44 +595,6 @@ impl Engine {
         self.snapshot.borrow().as_ref().is_some_and(|snapshot| snapshot.tables.get(name) == Some(batch))
     }
 
-    /// Deletes files that none of the newest epochs needs.
-    async fn collect_orphans(&self) -> Result<(), RuntimeError> {
-        let numbers = Manifest::numbers(&self.store).await?;
-        let kept = &numbers[numbers.len().saturating_sub(EPOCHS_KEPT)..];
-        let Some((oldest, _)) = numbers.split_at(numbers.len().saturating_sub(EPOCHS_KEPT)).0.split_last()
-        else {
-            return Ok(());
-        };
-        let mut needed: BTreeSet<String> = BTreeSet::new();
-        let mut lists: BTreeSet<String> = BTreeSet::new();
-        for number in kept {
-            let (manifest, _) = Manifest::read(&self.store, *number).await?;
-            needed.extend(manifest.files().map(str::to_owned));
-            lists.extend(manifest.persons.buckets.map(|file| file.path));
-        }
-        let (gone, _) = Manifest::read(&self.store, *oldest).await?;
-        // The files of buckets stand in a list of their own, which seldom changes.
-        if let Some(list) = gone.persons.buckets.as_ref().filter(|list| !lists.contains(&list.path)) {
-            for path in &lists {
-                needed.extend(self.bucket_files(path).await?);
-            }
-            for path in self.bucket_files(&list.path).await?.difference(&needed) {
-                self.store.delete(path).await?;
-            }
-        }
-        for path in gone.files().filter(|path| !needed.contains(*path)) {
-            self.store.delete(path).await?;
-        }
-        Ok(())
-    }
-
-    /// Paths of the bucket files that a list names; none if the list is gone already.
-    async fn bucket_files(&self, list: &str) -> Result<BTreeSet<String>, RuntimeError> {
-        let bytes = self.store.get(list).await?.unwrap_or_default();
-        let buckets: Vec<BucketEntry> = serde_json::from_slice(&bytes).unwrap_or_default();
-        Ok(buckets.into_iter().filter_map(|bucket| Some(bucket.file?.path)).collect())
-    }
-
     fn events_of(&self, keys: &BTreeSet<GroupKey>) -> Result<RecordBatch, RuntimeError> {
         let events = keys.iter().filter_map(|key| self.groups.get(key)).flat_map(|group| &group.events);
         Ok(concat_batches(&official::schema(), events)?)
@@ -697,30 +656,6 @@ fn note_income(rows: &RecordBatch, newest: &mut BTreeMap<i32, i32>) -> Result<()
         *known = (*known).max(month);
     }
     Ok(())
-}
-
-/// Dead letters of rows whose identity was there with other content. They carry the event as it was understood; its bytes
-/// are on the topic at the place that the letter names.
-fn conflict_letters(conflicts: &[RecordBatch], at: DateTime<Utc>) -> Result<Vec<DeadLetter>, RuntimeError> {
-    let mut letters = Vec::new();
-    for rows in conflicts {
-        let topic = column(rows, "topic")?.as_primitive::<Int32Type>();
-        let partition = column(rows, "topic_partition")?.as_primitive::<Int32Type>();
-        let offset = column(rows, "topic_offset")?.as_primitive::<Int64Type>();
-        for row in 0..rows.num_rows() {
-            let topic = usize::try_from(topic.value(row)).ok().and_then(|topic| person::TOPICS.get(topic));
-            let origin = Origin::Message {
-                topic: topic.map_or("", |topic| topic.name()).to_owned(),
-                partition: partition.value(row),
-                offset: offset.value(row),
-            };
-            let text = "same source, id and revision as a stored row, other content: the first one stays; send the \
-                        correction with a new id (add) or a higher revision (upsert)";
-            let bytes = person::to_json(rows, row);
-            letters.push(DeadLetter::new(origin, &bytes, "ingest", Reason::ConflictingRevision, text, at));
-        }
-    }
-    Ok(letters)
 }
 
 /// The newest retrieval of each source, from the freshness table.

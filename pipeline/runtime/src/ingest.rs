@@ -14,6 +14,7 @@ use rettidig_event::{DeadLetter, Decoded, Message, Origin, Reason, Topic, delive
 use sha2::{Digest, Sha256};
 
 use crate::RuntimeError;
+use crate::groups::column;
 
 /// A message as the consumer hands it over.
 #[derive(Debug, Clone)]
@@ -170,6 +171,33 @@ fn digests(topic: Topic, rows: &RecordBatch, row: usize) -> ([u8; 16], [u8; 8]) 
     short.0.copy_from_slice(&identity.finalize()[..16]);
     short.1.copy_from_slice(&content.finalize()[..8]);
     short
+}
+
+/// Dead letters of rows whose identity was there with other content. They carry the event as it was understood; its bytes
+/// are on the topic at the place that the letter names.
+pub(crate) fn conflict_letters(
+    conflicts: &[RecordBatch],
+    at: DateTime<Utc>,
+) -> Result<Vec<DeadLetter>, RuntimeError> {
+    let mut letters = Vec::new();
+    for rows in conflicts {
+        let topic = column(rows, "topic")?.as_primitive::<Int32Type>();
+        let partition = column(rows, "topic_partition")?.as_primitive::<Int32Type>();
+        let offset = column(rows, "topic_offset")?.as_primitive::<Int64Type>();
+        for row in 0..rows.num_rows() {
+            let topic = usize::try_from(topic.value(row)).ok().and_then(|topic| person::TOPICS.get(topic));
+            let origin = Origin::Message {
+                topic: topic.map_or("", |topic| topic.name()).to_owned(),
+                partition: partition.value(row),
+                offset: offset.value(row),
+            };
+            let text = "same source, id and revision as a stored row, other content: the first one stays; send the \
+                        correction with a new id (add) or a higher revision (upsert)";
+            let bytes = person::to_json(rows, row);
+            letters.push(DeadLetter::new(origin, &bytes, "ingest", Reason::ConflictingRevision, text, at));
+        }
+    }
+    Ok(letters)
 }
 
 #[cfg(test)]

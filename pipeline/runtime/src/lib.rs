@@ -13,6 +13,7 @@ pub mod kafka;
 pub mod load;
 pub mod manifest;
 pub mod metrics;
+mod orphans;
 pub mod persons;
 pub mod publish;
 pub mod recompute;

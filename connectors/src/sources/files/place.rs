@@ -1,5 +1,4 @@
-//! Where files are: a folder, (feature `cloud`) a bucket of S3, Azure or Google, or (feature `sftp`) a folder on an
-//! SFTP server.
+//! Where files are: a folder, a bucket of S3, Azure or Google, or a folder on an SFTP server.
 //!
 //! A folder is listed here and not by the storage crate, which gives up a whole listing for one name that is no
 //! text; such names, and whatever else lies there, must not keep the others from being read.
@@ -14,7 +13,6 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _};
 
-#[cfg(feature = "sftp")]
 mod sftp;
 
 /// The most names of one listing; a folder that holds more needs tidying first.
@@ -26,12 +24,10 @@ pub(super) enum Place {
         store: LocalFileSystem,
         folder: PathBuf,
     },
-    #[cfg_attr(not(feature = "cloud"), allow(dead_code, reason = "made with the feature cloud alone"))]
     Bucket {
         store: Arc<dyn ObjectStore>,
         prefix: Path,
     },
-    #[cfg(feature = "sftp")]
     Sftp {
         server: sftp::Server,
         session: tokio::sync::Mutex<Option<Arc<sftp::Session>>>,
@@ -49,13 +45,12 @@ impl Place {
     /// Opens a place: the path of a folder, or `s3://bucket/prefix`, `az://…`, `gs://…`, `sftp://…`. `settings` are the storage
     /// crate's options (`aws_region`, …) by name; they may hold secrets and are not repeated.
     pub(super) fn open(place: &str, settings: &BTreeMap<String, String>) -> Result<Self, String> {
-        #[cfg(feature = "sftp")]
         if place.starts_with("sftp://") {
             let server = sftp::Server::open(place, settings)?;
             return Ok(Self::Sftp { server, session: tokio::sync::Mutex::default() });
         }
-        if let Some((scheme, _)) = place.split_once("://").filter(|(scheme, _)| *scheme != "file") {
-            return bucket(place, scheme, settings);
+        if place.split_once("://").is_some_and(|(scheme, _)| scheme != "file") {
+            return bucket(place, settings);
         }
         let folder = place.strip_prefix("file://").unwrap_or(place);
         if !settings.is_empty() {
@@ -84,7 +79,6 @@ impl Place {
                 }
                 Ok(listing)
             }
-            #[cfg(feature = "sftp")]
             Self::Sftp { server, session } => {
                 // Each poll begins with a listing: with a session of its own.
                 let new = Arc::new(server.connect().await?);
@@ -99,7 +93,6 @@ impl Place {
         match self {
             Self::Folder { store, .. } => store.head(&listed.location).await,
             Self::Bucket { store, .. } => store.head(&listed.location).await,
-            #[cfg(feature = "sftp")]
             Self::Sftp { server, session } => {
                 let name = listed.location.filename().unwrap_or_default();
                 server.head(&*current(session).await?, name).await
@@ -116,13 +109,11 @@ impl Place {
         Ok(match self {
             Self::Folder { store, .. } => store.get_opts(&listed.location, options).await?.into_stream(),
             Self::Bucket { store, .. } => store.get_opts(&listed.location, options).await?.into_stream(),
-            #[cfg(feature = "sftp")]
             Self::Sftp { server, session } => server.pieces(&*current(session).await?, listed).await?,
         })
     }
 }
 
-#[cfg(feature = "sftp")]
 async fn current(
     session: &tokio::sync::Mutex<Option<Arc<sftp::Session>>>,
 ) -> Result<Arc<sftp::Session>, Error> {
@@ -158,8 +149,7 @@ async fn list_folder(
     Ok(listing)
 }
 
-#[cfg(feature = "cloud")]
-fn bucket(place: &str, _scheme: &str, settings: &BTreeMap<String, String>) -> Result<Place, String> {
+fn bucket(place: &str, settings: &BTreeMap<String, String>) -> Result<Place, String> {
     let url = reqwest::Url::parse(place)
         .ok()
         .filter(|url| url.password().is_none())
@@ -167,9 +157,4 @@ fn bucket(place: &str, _scheme: &str, settings: &BTreeMap<String, String>) -> Re
     let (store, path) = object_store::parse_url_opts(&url, settings)
         .map_err(|_| "place: no such kind of storage, or a setting in `storage` that it does not know")?;
     Ok(Place::Bucket { store: Arc::from(store), prefix: path })
-}
-
-#[cfg(not(feature = "cloud"))]
-fn bucket(_place: &str, scheme: &str, _settings: &BTreeMap<String, String>) -> Result<Place, String> {
-    Err(format!("place: {scheme}:// needs a build with the feature `cloud` (buckets) or `sftp`"))
 }

@@ -1,4 +1,4 @@
-//! A folder on an SFTP server (feature `sftp`).
+//! A folder on an SFTP server.
 //!
 //! `sftp://user@host:port/folder`; `storage` holds `host_key` (the server's fingerprint, `SHA256:…`, as `ssh-keygen -lf`
 //! prints it) and either `password` or `private_key_file` (with `passphrase` where it has one). A server with another
