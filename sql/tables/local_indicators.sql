@@ -1,5 +1,5 @@
 -- layer: T
--- grain: indicator, area_kind, area, benefit, period
+-- grain: period, indicator, area_kind, area, benefit
 -- unit: value in the unit of the column unit
 -- why: the newest value of every indicator made from payments, cases and wages, for the newest 25 months
 -- danish: Indikatorer på egne data

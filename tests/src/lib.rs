@@ -7,9 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use chrono::{DateTime, Utc};
 use rettidig_event::{Clock, ManualClock, Topic};
 use rettidig_model::Model;
+use rettidig_model::contract::Table;
 use rettidig_runtime::ingest::OwnedMessage;
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::persons::Limits;
@@ -104,7 +106,13 @@ impl Bench {
     /// # Panics
     /// If there is none.
     pub fn tables(&self) -> Tables {
-        self.engine.snapshots().borrow().as_ref().expect("an epoch").tables.clone()
+        let snapshot = self.engine.snapshots().borrow().clone().expect("an epoch");
+        let mut tables = snapshot.tables.clone();
+        for (name, months) in &snapshot.monthly {
+            let schema = Table::named(name).expect("a contract").schema();
+            tables.insert(name, concat_batches(&schema, months).expect("months"));
+        }
+        tables
     }
 }
 

@@ -42,6 +42,9 @@ const READ: &str = "read";
 /// File below the data folder with the demo's key.
 const KEY: &str = "demo.key";
 
+/// File below the drop folders that says how many persons the country has.
+const PERSONS: &str = "persons";
+
 /// Bytes of the key that are drawn, before they are written as hex digits.
 const KEY_BYTES: usize = 32;
 
@@ -101,6 +104,7 @@ pub async fn stream(
     });
     let key = Arc::new(demo_key(&folder.join(KEY))?);
     let mut delivery = Delivery::open(folder, &key, plant)?;
+    same_country(&folder.join(DROP).join(PERSONS), options.persons)?;
     let through = options.days.map(|days| date(PAST_UNTIL) + Days::new(u64::from(days)));
     let mut state = State { folder, options, delivery: &mut delivery };
     let pseudonym = |cpr: &str| door::pseudonym(&key, cpr);
@@ -166,6 +170,26 @@ fn tell_audit(audited: &AuditReport, as_json: bool) -> anyhow::Result<()> {
         return Ok(line(&json!({ "audit_mismatch_cells": audited.mismatch_cells }).to_string())?);
     }
     Ok(line(&format!("audit     {} mismatches", audited.mismatch_cells))?)
+}
+
+/// Refuses to go on with other people than the folder was begun with: those there would never leave.
+fn same_country(path: &Path, persons: u64) -> anyhow::Result<()> {
+    let begun = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let new = path.with_extension("new");
+            std::fs::write(&new, persons.to_string())
+                .and_then(|()| std::fs::rename(&new, path))
+                .with_context(|| format!("making {}", path.display()))?;
+            return Ok(());
+        }
+        Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+    };
+    anyhow::ensure!(
+        begun == persons.to_string(),
+        "this folder's demo was begun with --persons {begun}: go on with that, or choose another --data"
+    );
+    Ok(())
 }
 
 /// The key of the data folder, made if there is none.

@@ -138,6 +138,14 @@ pub struct SqlModel {
     pub domain: Domain,
 }
 
+impl SqlModel {
+    /// Whether its rows are made month by month: it reads what is shown of persons. Beside that it may read nothing that
+    /// changes from epoch to epoch, and no other model reads it.
+    pub fn is_monthly(&self) -> bool {
+        self.reads.contains(LOCAL_DISCLOSED)
+    }
+}
+
 /// The whole model.
 #[derive(Debug, Clone)]
 pub struct Model {
@@ -334,6 +342,8 @@ fn check_reads(
             layer == Layer::Staging
         } else if PARAMETERS.contains(&name.as_str()) {
             layer == Layer::Local || model.header.derived
+        } else if name == DISCLOSED {
+            layer == Layer::Table && !model.is_monthly()
         } else if TABLE_INPUTS.contains(&name.as_str()) {
             layer == Layer::Table
         } else if name.strip_prefix(REFERENCE).is_some_and(|stem| reference.contains_key(stem)) {
@@ -347,7 +357,8 @@ fn check_reads(
                 Layer::Additive if model.header.derived => from == Layer::Additive,
                 Layer::Additive => from == Layer::Local || from == Layer::Additive,
                 Layer::Published => from == Layer::Additive || from == Layer::Published,
-                Layer::Table => from == Layer::Table || read.header.public,
+                Layer::Table if model.is_monthly() => false,
+                Layer::Table => (from == Layer::Table && !read.is_monthly()) || read.header.public,
             }
         } else {
             let known = models

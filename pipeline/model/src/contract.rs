@@ -177,7 +177,7 @@ pub const TABLES: &[Table] = &[
     Table {
         name: "local_indicators",
         description: "The newest value of every indicator made from payments, cases and wages, for the newest 25 months",
-        grain: &["indicator", "area_kind", "area", "benefit", "period"],
+        grain: &["period", "indicator", "area_kind", "area", "benefit"],
         columns: &[
             INDICATOR,
             AREA_KIND,

@@ -65,8 +65,6 @@ pub struct Groups {
 pub struct TableInputs {
     /// Disclosed vintages of all groups, rows of [`disclosed_schema`].
     pub disclosed: RecordBatch,
-    /// Indicators of persons as they are shown, rows of [`crate::local::schema`].
-    pub local: RecordBatch,
     /// Results of the public local models over all groups.
     pub public: BTreeMap<String, RecordBatch>,
     /// Decoded deliveries.
@@ -173,7 +171,6 @@ impl Model {
     ) -> Result<BTreeMap<&'static str, RecordBatch>, ModelError> {
         let session = Session::default();
         session.register(DISCLOSED, inputs.disclosed)?;
-        session.register(LOCAL_DISCLOSED, inputs.local)?;
         session.register(EVENT_DELIVERIES, inputs.deliveries)?;
         session.register(EVENT_OFFICIAL, RecordBatch::new_empty(official::schema()))?;
         session.register(INDICATOR_CATALOGUE, self.indicator_catalogue()?)?;
@@ -190,11 +187,8 @@ impl Model {
                 Layer::Staging if model.header.public => {
                     session.register(&model.name, session.query(&model.name, &model.sql).await?)?;
                 }
-                Layer::Table => {
-                    let table = Table::named(&model.name).ok_or_else(|| ModelError::Contract {
-                        model: model.name.clone(),
-                        message: "no contract is declared for this table".to_owned(),
-                    })?;
+                Layer::Table if !model.is_monthly() => {
+                    let table = contract(model)?;
                     let batch = match inputs.kept.get(table.name) {
                         Some(kept) => kept.clone(),
                         None => {
@@ -208,13 +202,46 @@ impl Model {
                 _ => {}
             }
         }
-        match TABLES.iter().find(|table| !tables.contains_key(table.name)) {
+        let is_made = |table: &&Table| self.models.iter().any(|model| model.name == table.name);
+        match TABLES.iter().find(|table| !is_made(table)) {
             Some(table) => Err(ModelError::Contract {
                 model: table.name.to_owned(),
                 message: "a contract is declared but no SQL file makes it".to_owned(),
             }),
             None => Ok(tables),
         }
+    }
+
+    /// Makes the rows that some months have in the tables of persons (see [`SqlModel::is_monthly`]), sorted by their grain.
+    /// `shown` are rows of [`crate::local::schema`]. A month's rows depend on that month and the day alone, so it does not
+    /// matter how many months are made at a time.
+    ///
+    /// # Errors
+    /// As [`Model::evaluate_groups`].
+    pub async fn evaluate_months(
+        &self,
+        shown: RecordBatch,
+        as_of: NaiveDate,
+    ) -> Result<BTreeMap<&'static str, RecordBatch>, ModelError> {
+        let session = Session::default();
+        session.register(LOCAL_DISCLOSED, shown)?;
+        session.register(INDICATOR_CATALOGUE, self.indicator_catalogue()?)?;
+        // Without the instant: rows that are kept from an earlier epoch could not follow it.
+        let day = evaluation(as_of, DateTime::default())?;
+        session.register(
+            EVALUATION,
+            day.project(&[0]).map_err(|error| ModelError::evaluation(EVALUATION, error))?,
+        )?;
+        for (name, batch) in &self.reference {
+            session.register(&format!("{REFERENCE}{name}"), batch.clone())?;
+        }
+        let mut tables = BTreeMap::new();
+        for model in self.layer(Layer::Table).filter(|model| model.is_monthly()) {
+            let table = contract(model)?;
+            let batch = session.query(&model.name, &model.sql).await?;
+            tables.insert(table.name, sorted(table, table.conform(&batch)?)?);
+        }
+        Ok(tables)
     }
 
     /// Tables that only new figures change: nothing else that changes is read by them, directly or not.
@@ -323,6 +350,14 @@ fn evaluation(as_of: NaiveDate, evaluated_at: DateTime<Utc>) -> Result<RecordBat
     let micros = TimestampMicrosecondArray::from(vec![evaluated_at.timestamp_micros()]).with_timezone("UTC");
     RecordBatch::try_new(schema, vec![Arc::new(Date32Array::from(vec![days])), Arc::new(micros)])
         .map_err(|error| ModelError::evaluation(EVALUATION, error))
+}
+
+/// What is promised of the table that a model makes.
+fn contract(model: &SqlModel) -> Result<&'static Table, ModelError> {
+    Table::named(&model.name).ok_or_else(|| ModelError::Contract {
+        model: model.name.clone(),
+        message: "no contract is declared for this table".to_owned(),
+    })
 }
 
 /// Sorts a table by its grain and refuses a grain that is not unique.

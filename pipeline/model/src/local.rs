@@ -58,8 +58,8 @@ pub struct LocalMonth {
     pub shown: BTreeMap<CellKey, ShownValue>,
 }
 
-/// Months (since January 1970) with what is shown of them.
-pub type LocalMonths = BTreeMap<i64, LocalMonth>;
+/// Months (since January 1970) with what is shown of them; a month that did not change is shared with the epoch before.
+pub type LocalMonths = BTreeMap<i64, Arc<LocalMonth>>;
 
 /// Schema of what is shown: `value_micro` in millionths of the indicator's unit.
 pub fn schema() -> SchemaRef {
@@ -230,7 +230,7 @@ impl Model {
                 let value = same.copied().unwrap_or(ShownValue { content, known_at, epoch });
                 (key, value)
             });
-            after.insert(month, LocalMonth { digest: Some(digest), shown: shown.collect() });
+            after.insert(month, Arc::new(LocalMonth { digest: Some(digest), shown: shown.collect() }));
         }
         Ok(after)
     }
@@ -244,7 +244,7 @@ impl Model {
         let rows = self.local_rows(derived).await?;
         let contents = rows.contents(&rows.digests().into_keys().collect());
         let (mut compared, mut mismatches) = (0, 0);
-        let nothing = (BTreeMap::new(), LocalMonth::default());
+        let nothing = (BTreeMap::new(), Arc::new(LocalMonth::default()));
         for month in contents.keys().chain(shown.keys()).collect::<BTreeSet<_>>() {
             let contents = contents.get(month).unwrap_or(&nothing.0);
             let shown = &shown.get(month).unwrap_or(&nothing.1).shown;
@@ -287,27 +287,31 @@ pub fn to_rows(months: &LocalMonths) -> Result<RecordBatch, ModelError> {
         .iter()
         .flat_map(|(month, local)| local.shown.iter().map(|(key, value)| (*month, key, value)))
         .collect();
-    let text = |of: &dyn Fn(&(i64, &CellKey, &ShownValue)) -> String| -> StringArray {
-        rows.iter().map(|row| Some(of(row))).collect()
-    };
+    let text =
+        |of: fn(&CellKey) -> &str| StringArray::from_iter_values(rows.iter().map(|(_, key, _)| of(key)));
     let integer = |of: fn(&ShownValue) -> Option<i64>| -> Int64Array {
         rows.iter().map(|(_, _, value)| of(value)).collect()
     };
+    let periods: StringArray = months
+        .iter()
+        .flat_map(|(month, local)| std::iter::repeat_n(Some(month_text(*month)), local.shown.len()))
+        .collect();
     let ends: Date32Array = rows.iter().map(|(month, _, _)| i32::try_from(month_last(*month)).ok()).collect();
     let known: TimestampMicrosecondArray = rows.iter().map(|(_, _, value)| Some(value.known_at)).collect();
+    let statuses = rows.iter().map(|(_, _, value)| value.content.status.code());
     RecordBatch::try_new(
         schema(),
         vec![
-            Arc::new(text(&|(_, key, _)| key.indicator.clone())),
-            Arc::new(text(&|(_, key, _)| key.area_kind.clone())),
-            Arc::new(text(&|(_, key, _)| key.area.clone())),
-            Arc::new(text(&|(_, key, _)| key.benefit.clone())),
-            Arc::new(text(&|(month, _, _)| month_text(*month))),
+            Arc::new(text(|key| &key.indicator)),
+            Arc::new(text(|key| &key.area_kind)),
+            Arc::new(text(|key| &key.area)),
+            Arc::new(text(|key| &key.benefit)),
+            Arc::new(periods),
             Arc::new(ends),
             Arc::new(integer(|value| value.content.value_micro)),
             Arc::new(integer(|value| value.content.numerator)),
             Arc::new(integer(|value| value.content.denominator)),
-            Arc::new(text(&|(_, _, value)| value.content.status.code().to_owned())),
+            Arc::new(StringArray::from_iter_values(statuses)),
             Arc::new(known.with_timezone("UTC")),
             Arc::new(integer(|value| Some(value.epoch))),
         ],
@@ -317,7 +321,7 @@ pub fn to_rows(months: &LocalMonths) -> Result<RecordBatch, ModelError> {
 
 /// What was shown, from rows of [`schema`]; the contents before disclosure control stay unknown.
 pub fn from_rows(rows: &RecordBatch) -> LocalMonths {
-    let mut months = LocalMonths::new();
+    let mut months: BTreeMap<i64, LocalMonth> = BTreeMap::new();
     let text = |column: usize, row: usize| rows.column(column).as_string::<i32>().value(row).to_owned();
     let integer = |column: usize, row: usize| {
         let column = rows.column(column).as_primitive::<Int64Type>();
@@ -345,5 +349,5 @@ pub fn from_rows(rows: &RecordBatch) -> LocalMonths {
         let month = crate::calendar::month_of(i64::from(end));
         months.entry(month).or_default().shown.insert(key, value);
     }
-    months
+    months.into_iter().map(|(month, local)| (month, Arc::new(local))).collect()
 }

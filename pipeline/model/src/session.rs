@@ -1,12 +1,16 @@
 //! Running SQL models over Arrow batches with DataFusion.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Schema};
+use datafusion::common::plan_err;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{Distinct, Expr, LogicalPlan};
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 
 use crate::error::ModelError;
@@ -76,10 +80,57 @@ impl Session {
         let options =
             SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         let frame = self.context.sql_with_options(sql, options).await?;
+        refuse_keys_after_unnest(frame.logical_plan())?;
         let schema = Arc::new(Schema::new(frame.schema().fields().clone()));
         let batches = frame.collect().await?;
         let batch = concat_batches(&schema, &batches)?;
         plain_text(batch)
+    }
+}
+
+/// Refuses what DataFusion 55 answers wrongly: it takes the key of a `GROUP BY` for unique even after an `unnest` of its
+/// rows, and then cuts a `GROUP BY`, `DISTINCT` or `ORDER BY` by that key and more down to the key.
+fn refuse_keys_after_unnest(plan: &LogicalPlan) -> Result<(), DataFusionError> {
+    plan.apply_with_subqueries(|node| {
+        let (input, by) = match node {
+            LogicalPlan::Aggregate(aggregate) => (&aggregate.input, places(&aggregate.input, &aggregate.group_expr)),
+            LogicalPlan::Sort(sort) => {
+                let by: Vec<Expr> = sort.expr.iter().map(|sort| sort.expr.clone()).collect();
+                (&sort.input, places(&sort.input, &by))
+            }
+            LogicalPlan::Distinct(Distinct::All(input)) => (input, (0..input.schema().fields().len()).collect()),
+            _ => return Ok(TreeNodeRecursion::Continue),
+        };
+        let keys = input.schema().functional_dependencies();
+        let is_cut = |by: &BTreeSet<usize>| {
+            keys.iter().any(|key| key.source_indices.iter().all(|place| by.contains(place)) && key.source_indices.len() < by.len())
+        };
+        if is_cut(&by) && is_unnested(input) {
+            return plan_err!(
+                "it groups, sorts or makes distinct by the key of a GROUP BY and more after an unnest of its rows, which \
+                 gives a wrong result: put what follows the unnest into a model of its own"
+            );
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map(drop)
+}
+
+/// Places of the columns among expressions.
+fn places(input: &LogicalPlan, by: &[Expr]) -> BTreeSet<usize> {
+    let place = |expr: &Expr| match expr {
+        Expr::Column(column) => input.schema().maybe_index_of_column(column),
+        _ => None,
+    };
+    by.iter().filter_map(place).collect()
+}
+
+/// Whether rows that have a key were unnested, and not grouped since.
+fn is_unnested(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Aggregate(_) => false,
+        LogicalPlan::Unnest(unnest) => !unnest.schema.functional_dependencies().is_empty(),
+        _ => plan.inputs().into_iter().any(is_unnested),
     }
 }
 
@@ -100,4 +151,54 @@ fn plain_text(batch: RecordBatch) -> Result<RecordBatch, DataFusionError> {
         }
     }
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{AsArray, Int64Array};
+    use arrow::datatypes::Int64Type;
+
+    use super::*;
+
+    fn session() -> Session {
+        let session = Session::single();
+        let column = |step: i64| Arc::new(Int64Array::from_iter_values((0..100).map(|row| row % step))) as _;
+        let rows = RecordBatch::try_from_iter([("person", column(10)), ("day", column(100))]).expect("rows");
+        session.register("events", rows).expect("a table");
+        session
+    }
+
+    const SPREAD: &str = "WITH firsts AS (SELECT person, min(day) AS day FROM events GROUP BY person), \
+                          spread AS (SELECT person, unnest(range(day, day + 3)) AS day FROM firsts)";
+
+    /// Goal: nobody gets the wrong result of a key that is not unique after an unnest. Method: each clause that is cut down
+    /// is refused; what is right passes and is counted.
+    #[tokio::test]
+    async fn keys_after_unnest_are_refused_and_nothing_else() {
+        let session = session();
+        for wrong in [
+            "SELECT person, day, count(*) FROM spread GROUP BY person, day",
+            "SELECT DISTINCT person, day FROM spread",
+            "SELECT * FROM spread ORDER BY person, day",
+            "SELECT count(*) FROM (SELECT DISTINCT person, day FROM spread)",
+        ] {
+            let error = session.query("wrong", &format!("{SPREAD} {wrong}")).await.expect_err(wrong);
+            assert!(format!("{error:?}").contains("a model of its own"), "{wrong}: {error:?}");
+        }
+        for (right, rows) in [
+            ("SELECT person, day FROM spread", 30),
+            ("SELECT day, count(*) FROM spread GROUP BY day", 12),
+            ("SELECT person, count(*) AS days FROM spread GROUP BY person ORDER BY person, days", 10),
+            ("SELECT person, day, count(*) OVER (PARTITION BY person, day) AS n FROM spread", 30),
+            ("SELECT person, unnest(range(day, day + 1)) AS day FROM events", 100),
+        ] {
+            let batch = session.query("right", &format!("{SPREAD} {right}")).await.expect(right);
+            assert_eq!(batch.num_rows(), rows, "{right}");
+        }
+        let grouped = "WITH spread AS (SELECT person, unnest(range(day, day + 2)) AS day FROM events) \
+                       SELECT person, day, count(*) AS n FROM spread GROUP BY person, day";
+        let batch = session.query("grouped", grouped).await.expect("rows of a table have no key");
+        let counted: i64 = batch.column(2).as_primitive::<Int64Type>().values().iter().sum();
+        assert_eq!(counted, 200);
+    }
 }

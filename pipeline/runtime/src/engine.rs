@@ -15,13 +15,15 @@ use chrono::{DateTime, NaiveDate, Utc};
 use rettidig_event::{Clock, DeadLetter, Reason, Topic, delivery, official, person};
 use rettidig_model::Model;
 use rettidig_model::calendar::month_of;
+use rettidig_model::contract::{TABLES, Table};
 use rettidig_model::evaluation::{FigureCounts, GroupKey, Groups, disclosed_schema};
-use rettidig_model::local::{self, LocalMonths, from_rows, to_rows};
+use rettidig_model::local::LocalMonths;
 use rettidig_model::persons::Parameters;
 use tokio::sync::watch;
 
 use crate::groups::{Epochs, Group, column, disclosed_of, evaluate_tables, figure_changes, split_by_group};
 use crate::ingest::{OwnedMessage, Seen, conflict_letters, ingest};
+use crate::local::Local;
 use crate::manifest::{Counts, Manifest, Position, Positions, Previous};
 use crate::metrics::Metrics;
 use crate::persons::{AuditReport, Limits, PersonChange, Persons, SPILL, Spill};
@@ -46,8 +48,10 @@ const LOG_FILES_MAX: usize = 32;
 pub struct Snapshot {
     /// The manifest.
     pub manifest: Manifest,
-    /// Published tables by name.
+    /// Published tables by name, those of persons apart.
     pub tables: BTreeMap<&'static str, RecordBatch>,
+    /// Published tables of persons by name, one batch a month.
+    pub monthly: BTreeMap<&'static str, Vec<RecordBatch>>,
 }
 
 /// What an epoch brought.
@@ -107,7 +111,7 @@ pub struct Engine {
     income_delivered: BTreeMap<i32, i32>,
     persons: Persons,
     /// What is shown of the indicators of persons.
-    local: LocalMonths,
+    local: Local,
     batch: Batch,
     /// `tables/latest` may be behind the newest epoch.
     unpublished: bool,
@@ -182,7 +186,7 @@ impl Engine {
             deliveries: Vec::new(),
             income_delivered: BTreeMap::new(),
             persons,
-            local: LocalMonths::new(),
+            local: Local::empty(),
             batch: Batch::default(),
             unpublished: false,
             snapshot: watch::Sender::new(None),
@@ -212,19 +216,18 @@ impl Engine {
         let keys: BTreeSet<GroupKey> = self.groups.keys().cloned().collect();
         let evaluated = self.model.evaluate_groups(self.events_of(&keys)?, &BTreeMap::new()).await?;
         let disclosed = self.store.get_parquet(&manifest.disclosed, disclosed_schema(true)).await?;
-        if let Some(entry) = &manifest.local {
-            self.local = from_rows(&self.store.get_parquet(entry, local::schema()).await?);
-        }
+        self.local = Local::open(&self.store, &self.model, manifest).await?;
         let epochs = Epochs::of(&disclosed)?;
         self.groups = self.stamped(&keys, evaluated, &epochs, manifest.epoch)?;
         let mut tables = BTreeMap::new();
-        for table in rettidig_model::contract::TABLES {
+        for table in TABLES.iter().filter(|table| !self.is_monthly(table)) {
             if let Some(entry) = manifest.tables.get(table.name) {
                 tables.insert(table.name, self.store.get_parquet(entry, table.schema()).await?);
             }
         }
         publish::latest(&self.store, manifest).await?;
-        self.snapshot.send_replace(Some(Arc::new(Snapshot { manifest: manifest.clone(), tables })));
+        let monthly = self.monthly(&self.local);
+        self.snapshot.send_replace(Some(Arc::new(Snapshot { manifest: manifest.clone(), tables, monthly })));
         Ok(())
     }
 
@@ -368,13 +371,14 @@ impl Engine {
     }
 
     /// What is shown of the indicators of persons after the open batch.
-    async fn local_after(&self, at: DateTime<Utc>, epoch: u64) -> Result<LocalMonths, RuntimeError> {
-        let Some(change) = &self.batch.change else { return Ok(self.local.clone()) };
+    async fn local_after(&mut self, at: DateTime<Utc>, epoch: u64) -> Result<LocalMonths, RuntimeError> {
+        let before = self.local.shown();
+        let Some(change) = &self.batch.change else { return Ok(before) };
         let timer = self.metrics.local_seconds.start_timer();
         let cells = self.persons.totals_after(change)?;
         let derived = self.model.derive_published(&cells, change.parameters()).await?;
         let (as_of, at) = (change.parameters().as_of, at.timestamp_micros());
-        let local = self.model.continue_local(&derived, &self.local, as_of, at, epoch).await?;
+        let local = self.model.continue_local(&derived, &before, as_of, at, epoch).await?;
         timer.observe_duration();
         Ok(local)
     }
@@ -441,13 +445,13 @@ impl Engine {
             .map(|(key, group)| (key.clone(), groups.get(key).unwrap_or(group).clone()))
             .collect();
         let disclosed = disclosed_of(&replaced)?;
-        let local = self.local_after(at, epoch).await?;
-        let shown = to_rows(&local)?;
+        let shown = self.local_after(at, epoch).await?;
+        let local = self.local.after(&self.store, &self.model, shown, as_of, !redefined).await?;
         let is_same = keys.is_empty() && !redefined;
         let kept = if is_same { self.tables_of_figures() } else { BTreeMap::new() };
         let (deliveries, when) = (&self.deliveries, (as_of, at));
-        let tables = evaluate_tables(&self.model, &replaced, deliveries, shown.clone(), when, kept).await?;
-        let manifest = self.write(epoch, when, [&disclosed, &shown], &tables).await?;
+        let tables = evaluate_tables(&self.model, &replaced, deliveries, when, kept).await?;
+        let manifest = self.write(epoch, when, &disclosed, &local, &tables).await?;
         if !manifest.commit(&self.store).await? {
             return Err(RuntimeError::stop(
                 format!("committing epoch {epoch}"),
@@ -472,7 +476,8 @@ impl Engine {
         let digest = sha256_hex(&manifest.to_bytes());
         self.newest = Some((manifest.clone(), digest));
         self.unpublished = true;
-        self.snapshot.send_replace(Some(Arc::new(Snapshot { manifest, tables })));
+        let monthly = self.monthly(&self.local);
+        self.snapshot.send_replace(Some(Arc::new(Snapshot { manifest, tables, monthly })));
         self.publish().await?;
         orphans::collect(&self.store).await?;
         timer.observe_duration();
@@ -502,7 +507,8 @@ impl Engine {
         &mut self,
         epoch: u64,
         (as_of, at): (NaiveDate, DateTime<Utc>),
-        [disclosed, local]: [&RecordBatch; 2],
+        disclosed: &RecordBatch,
+        local: &Local,
         tables: &BTreeMap<&'static str, RecordBatch>,
     ) -> Result<Manifest, RuntimeError> {
         let before = self.newest.as_ref().map(|(manifest, digest)| (manifest.clone(), digest.clone()));
@@ -532,10 +538,12 @@ impl Engine {
             (Some((manifest, _)), true) if is_same_model(manifest, &self.model) => manifest.disclosed.clone(),
             _ => self.store.put_parquet("state", "disclosed", disclosed, Vec::new()).await?,
         };
-        let local = match local.num_rows() {
-            0 => None,
-            _ => Some(self.store.put_parquet("state", "local", local, Vec::new()).await?),
-        };
+        let same = before.as_ref().filter(|(manifest, _)| is_same_model(manifest, &self.model));
+        for table in TABLES.iter().filter(|table| self.is_monthly(table)) {
+            let known = same.and_then(|(manifest, _)| manifest.tables.get(table.name));
+            let before = known.map(|entry| (&self.local, entry));
+            files.insert(table.name.to_owned(), local.write(&self.store, table, before, epoch).await?);
+        }
         let mut persons = before.as_ref().map(|(manifest, _)| manifest.persons.clone()).unwrap_or_default();
         if let Some(change) = &mut self.batch.change {
             persons = self.persons.write(change, epoch).await?;
@@ -564,7 +572,7 @@ impl Engine {
             positions: self.positions.clone(),
             log,
             disclosed,
-            local,
+            local: local.states(),
             persons,
             tables: files,
             sql_sha256: self.model.sql_sha256.clone(),
@@ -589,6 +597,16 @@ impl Engine {
         let names = self.model.tables_of_figures();
         let tables = self.snapshot.borrow().as_ref().map(|snapshot| snapshot.tables.clone());
         tables.unwrap_or_default().into_iter().filter(|(name, _)| names.contains(name)).collect()
+    }
+
+    fn is_monthly(&self, table: &Table) -> bool {
+        self.model.models.iter().any(|model| model.name == table.name && model.is_monthly())
+    }
+
+    /// The published tables of persons.
+    fn monthly(&self, local: &Local) -> BTreeMap<&'static str, Vec<RecordBatch>> {
+        let tables = TABLES.iter().filter(|table| self.is_monthly(table));
+        tables.map(|table| (table.name, local.rows(table.name))).collect()
     }
 
     fn is_unchanged(&self, name: &str, batch: &RecordBatch) -> bool {

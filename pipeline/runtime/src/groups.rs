@@ -13,7 +13,6 @@ use arrow::row::{RowConverter, SortField};
 use chrono::{DateTime, NaiveDate, Utc};
 use rettidig_event::delivery;
 use rettidig_model::evaluation::{FigureCounts, GroupKey, disclosed_schema};
-use rettidig_model::local;
 use rettidig_model::{Model, TableInputs};
 
 use crate::RuntimeError;
@@ -55,7 +54,6 @@ pub(crate) async fn evaluate_tables(
     model: &Model,
     groups: &BTreeMap<GroupKey, Group>,
     deliveries: &[RecordBatch],
-    local: RecordBatch,
     (as_of, evaluated_at): (NaiveDate, DateTime<Utc>),
     kept: BTreeMap<&'static str, RecordBatch>,
 ) -> Result<BTreeMap<&'static str, RecordBatch>, RuntimeError> {
@@ -66,7 +64,6 @@ pub(crate) async fn evaluate_tables(
     }
     let inputs = TableInputs {
         disclosed: disclosed_of(groups)?,
-        local,
         public,
         deliveries: concat_batches(&delivery::schema(), deliveries)?,
         as_of,
@@ -99,18 +96,8 @@ pub(crate) async fn evaluate_log(
             groups.entry(key).or_default().public.insert(name.clone(), part);
         }
     }
-    // What is shown of persons continues from epoch to epoch; their cells are recomputed apart.
-    let mut tables = evaluate_tables(
-        model,
-        &groups,
-        &[deliveries],
-        RecordBatch::new_empty(local::schema()),
-        (as_of, evaluated_at),
-        BTreeMap::new(),
-    )
-    .await?;
-    tables.remove("local_indicators");
-    Ok(tables)
+    // What is shown of persons continues from epoch to epoch; it is recomputed apart.
+    evaluate_tables(model, &groups, &[deliveries], (as_of, evaluated_at), BTreeMap::new()).await
 }
 
 /// A column that the schema promises.

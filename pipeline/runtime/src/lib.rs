@@ -11,6 +11,7 @@ mod groups;
 pub mod ingest;
 pub mod kafka;
 pub mod load;
+mod local;
 pub mod manifest;
 pub mod metrics;
 mod orphans;

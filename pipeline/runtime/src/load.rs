@@ -20,6 +20,9 @@ use crate::ingest::OwnedMessage;
 /// Bytes decoded in one piece.
 const PIECE_BYTES: usize = 4 << 20;
 
+/// Bytes of a line beyond which the file is something else: an event has less than a thousandth of that.
+const LINE_BYTES_MAX: usize = 64 << 20;
+
 /// Pieces decoded side by side.
 const PIECES: usize = 3;
 
@@ -64,6 +67,14 @@ fn cut(mut reader: impl BufRead, pieces: &mpsc::Sender<std::io::Result<Piece>>) 
         if !ended {
             let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
             rest = bytes.split_off(end);
+        }
+        if rest.len() > LINE_BYTES_MAX {
+            let line = first_line + memchr::memchr_iter(b'\n', &bytes).count() as u64;
+            let text = format!(
+                "line {line} is longer than {} MiB: expected one JSON object a line",
+                LINE_BYTES_MAX >> 20
+            );
+            return drop(pieces.blocking_send(Err(std::io::Error::other(text))));
         }
         let lines = memchr::memchr_iter(b'\n', &bytes).count() as u64;
         if !bytes.is_empty() && pieces.blocking_send(Ok(Piece { bytes, first_line })).is_err() {
@@ -227,4 +238,45 @@ fn decode(topic: Topic, piece: &Piece, place: i32) -> Option<Decoded> {
             payload,
         }),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufReader;
+
+    use super::*;
+
+    fn pieces(reader: impl BufRead + Send + 'static) -> Vec<std::io::Result<Piece>> {
+        let (sender, mut receiver) = mpsc::channel(1);
+        let cutting = std::thread::spawn(move || cut(reader, &sender));
+        let mut pieces = Vec::new();
+        while let Some(piece) = receiver.blocking_recv() {
+            pieces.push(piece);
+        }
+        cutting.join().expect("the end");
+        pieces
+    }
+
+    #[test]
+    fn lines_keep_their_numbers_across_pieces() {
+        let text = "x".repeat(1000);
+        let text = format!("{text}\n").repeat(10_000) + "the last";
+        let pieces = pieces(BufReader::new(std::io::Cursor::new(text)));
+        assert!(pieces.len() > 2);
+        let mut numbers = Vec::new();
+        for piece in &pieces {
+            numbers.extend(lines(piece.as_ref().expect("lines")).map(|(number, line)| (number, line.len())));
+        }
+        assert_eq!(numbers.len(), 10_001);
+        assert_eq!(numbers.last(), Some(&(10_001, 8)));
+        assert!(numbers.iter().zip(1..).all(|((number, _), expected)| *number == expected));
+    }
+
+    #[test]
+    fn a_line_without_an_end_stops_with_its_number_instead_of_filling_the_memory() {
+        let endless = std::io::Cursor::new("{}\n{}\n").chain(std::io::repeat(b'x'));
+        let pieces = pieces(BufReader::new(endless));
+        let error = pieces.last().expect("an end").as_ref().err().expect("an error").to_string();
+        assert!(error.contains("line 3 is longer than 64 MiB"), "{error}");
+    }
 }

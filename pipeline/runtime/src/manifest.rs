@@ -67,9 +67,9 @@ pub struct Manifest {
     pub log: BTreeMap<String, Vec<FileEntry>>,
     /// Disclosed vintages with the epoch that first published each.
     pub disclosed: FileEntry,
-    /// What is shown of the indicators of persons; `None` if nothing is.
+    /// What is shown of the indicators of persons, by month.
     #[serde(default)]
-    pub local: Option<FileEntry>,
+    pub local: BTreeMap<String, FileEntry>,
     /// State of the persons.
     #[serde(default)]
     pub persons: PersonsEntry,
@@ -161,8 +161,11 @@ impl Manifest {
         let log = self.log.values().flatten();
         let persons = self.persons.tail.iter().map(|entry| &entry.file).chain(&self.persons.buckets);
         let persons = persons.chain(self.persons.cells.values().flatten()).chain(&self.persons.wakes);
-        let files =
-            log.chain(self.tables.values()).chain([&self.disclosed]).chain(&self.local).chain(persons);
+        let files = log
+            .chain(self.tables.values())
+            .chain([&self.disclosed])
+            .chain(self.local.values())
+            .chain(persons);
         files.map(|entry| entry.path.as_str())
     }
 }
@@ -181,7 +184,7 @@ mod tests {
             positions: Positions::new(),
             log: BTreeMap::new(),
             disclosed: FileEntry { path: "x".into(), rows: 0, bytes: 0, sha256: String::new() },
-            local: None,
+            local: BTreeMap::new(),
             persons: PersonsEntry::default(),
             tables: BTreeMap::new(),
             sql_sha256: String::new(),

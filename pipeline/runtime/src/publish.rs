@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::RuntimeError;
 use crate::manifest::Manifest;
-use crate::store::{FileEntry, Store};
+use crate::store::{FileEntry, Store, join_parquet};
 
 /// Folder for plain readers.
 pub const LATEST: &str = "tables/latest";
@@ -24,6 +24,17 @@ pub(crate) async fn write(
     epoch: u64,
 ) -> Result<FileEntry, RuntimeError> {
     store.put_parquet("tables/files", name, batch, metadata(name, epoch)).await
+}
+
+/// Writes a table of an epoch from encoded parts.
+pub(crate) async fn write_parts(
+    store: &Store,
+    table: &Table,
+    parts: &[Bytes],
+    epoch: u64,
+) -> Result<FileEntry, RuntimeError> {
+    let (bytes, rows) = join_parquet(parts, &table.schema(), metadata(table.name, epoch))?;
+    store.put_immutable("tables/files", table.name, bytes, rows).await
 }
 
 /// Units and descriptions as plain key-value metadata, where any reader finds them.

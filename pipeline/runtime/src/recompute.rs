@@ -15,7 +15,7 @@ use rettidig_event::{Topic, delivery, official};
 use rettidig_model::Model;
 use rettidig_model::contract::Table;
 use rettidig_model::evaluation::disclosed_schema;
-use rettidig_model::local::{self, LocalMonths, from_rows};
+use rettidig_model::local::{self, from_rows};
 use rettidig_model::persons::Parameters;
 
 use crate::RuntimeError;
@@ -88,15 +88,25 @@ async fn recompute_persons(
         Persons::open(store.clone(), Arc::clone(&model), entry, with.clone(), true, limits).await?;
     while persons.audit_step(manifest.committed_at).await?.is_none() {}
     let mut mismatches = persons.audit().by_measure().clone();
-    let shown = match &manifest.local {
-        Some(entry) => from_rows(&store.get_parquet(entry, local::schema()).await?),
-        None => LocalMonths::new(),
-    };
+    let mut states = Vec::with_capacity(manifest.local.len());
+    for entry in manifest.local.values() {
+        states.push(store.get_parquet(entry, local::schema()).await?);
+    }
+    let state = concat_batches(&local::schema(), &states)?;
+    let shown = from_rows(&state);
     // The totals equal the recomputed ones, or the difference is told already.
     let derived = model.derive_published(&persons.totals()?, &with).await?;
     let (values, wrong) = model.check_local(&derived, &shown).await?;
     mismatches.insert(SHOWN.to_owned(), wrong);
-    Ok((persons.cells().len() as u64 + values, mismatches))
+    let mut cells = persons.cells().len() as u64 + values;
+    // The published tables grow month by month; made of all months at once they are the same.
+    for (name, expected) in model.evaluate_months(state, manifest.as_of).await? {
+        let Some((entry, table)) = manifest.tables.get(name).zip(Table::named(name)) else { continue };
+        let (compared, wrong) = compare(table, &store.get_parquet(entry, table.schema()).await?, &expected)?;
+        cells += compared;
+        mismatches.insert(name.to_owned(), wrong);
+    }
+    Ok((cells, mismatches))
 }
 
 /// The published tables as they would have been known at an instant: from the events retrieved until then.

@@ -11,17 +11,20 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::metadata::KeyValue;
+use parquet::column::writer::ColumnCloseResult;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{KeyValue, PageIndexPolicy, ParquetMetaDataReader};
 use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -182,22 +185,77 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// Encodes a batch as Parquet; the same rows give the same bytes.
-fn to_parquet(batch: &RecordBatch, metadata: Vec<(String, String)>) -> Result<Bytes, RuntimeError> {
-    let bug = |error: parquet::errors::ParquetError| {
-        RuntimeError::stop("encoding Parquet", error, "report this as a bug")
-    };
+fn bug(error: ParquetError) -> RuntimeError {
+    RuntimeError::stop("encoding Parquet", error, "report this as a bug")
+}
+
+fn properties(metadata: Vec<(String, String)>) -> Result<WriterProperties, ParquetError> {
     let metadata = metadata.into_iter().map(|(key, value)| KeyValue::new(key, value)).collect();
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(bug)?))
+    Ok(WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_created_by("rettidig".to_owned())
         .set_key_value_metadata(Some(metadata))
-        .build();
+        .build())
+}
+
+/// Encodes a batch as Parquet; the same rows give the same bytes.
+pub(crate) fn to_parquet(
+    batch: &RecordBatch,
+    metadata: Vec<(String, String)>,
+) -> Result<Bytes, RuntimeError> {
     let mut bytes = Vec::new();
+    let properties = properties(metadata).map_err(bug)?;
     let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).map_err(bug)?;
     writer.write(batch).map_err(bug)?;
     writer.close().map_err(bug)?;
     Ok(bytes.into())
+}
+
+/// Puts files of one schema, as [`to_parquet`] makes them, one after the other without encoding anything again; gives the
+/// file and its rows.
+pub(crate) fn join_parquet(
+    parts: &[Bytes],
+    schema: &Schema,
+    metadata: Vec<(String, String)>,
+) -> Result<(Bytes, u64), RuntimeError> {
+    join(parts, schema, metadata).map_err(bug)
+}
+
+fn join(
+    parts: &[Bytes],
+    schema: &Schema,
+    metadata: Vec<(String, String)>,
+) -> Result<(Bytes, u64), ParquetError> {
+    let mut properties = properties(metadata)?;
+    add_encoded_arrow_schema_to_metadata(schema, &mut properties);
+    let root = ArrowSchemaConverter::new().convert(schema)?.root_schema_ptr();
+    let (mut bytes, mut rows) = (Vec::new(), 0);
+    let mut writer = SerializedFileWriter::new(&mut bytes, root, Arc::new(properties))?;
+    for part in parts {
+        let metadata = ParquetMetaDataReader::new()
+            .with_page_index_policy(PageIndexPolicy::Optional)
+            .parse_and_finish(part)?;
+        for (number, group) in metadata.row_groups().iter().enumerate() {
+            let column_indexes = metadata.column_index().and_then(|groups| groups.get(number));
+            let offset_indexes = metadata.offset_index().and_then(|groups| groups.get(number));
+            let mut to = writer.next_row_group()?;
+            for (place, column) in group.columns().iter().enumerate() {
+                let chunk = ColumnCloseResult {
+                    bytes_written: u64::try_from(column.compressed_size()).unwrap_or_default(),
+                    rows_written: u64::try_from(group.num_rows()).unwrap_or_default(),
+                    metadata: column.clone(),
+                    bloom_filter: None,
+                    column_index: column_indexes.and_then(|columns| columns.get(place)).cloned(),
+                    offset_index: offset_indexes.and_then(|columns| columns.get(place)).cloned(),
+                };
+                to.append_column(part, chunk)?;
+            }
+            to.close()?;
+            rows += u64::try_from(group.num_rows()).unwrap_or_default();
+        }
+    }
+    writer.close()?;
+    Ok((bytes.into(), rows))
 }
 
 fn from_parquet(bytes: Bytes, schema: SchemaRef) -> Result<RecordBatch, String> {

@@ -19,6 +19,10 @@ use crate::persons::AuditReport;
 /// How long a batch gathers after its first message.
 const GATHER: Duration = Duration::from_millis(30);
 
+/// A burst is taken whole: after that time as long as one message follows the other within [`PAUSE`], up to this.
+const GATHER_MAX: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// Messages in one batch of [`Worker::run`].
 const BATCH_MESSAGES_MAX: u64 = 200_000;
 
@@ -144,8 +148,9 @@ impl Worker {
         }
         if let Some((topic, message)) = first {
             self.take(topic, message).await?;
-            let until = tokio::time::Instant::now() + GATHER;
+            let begun = tokio::time::Instant::now();
             while self.engine.batch_messages() < BATCH_MESSAGES_MAX {
+                let until = (begun + GATHER).max(tokio::time::Instant::now() + PAUSE).min(begun + GATHER_MAX);
                 match tokio::time::timeout_at(until, self.source.next()).await {
                     Ok(message) => {
                         let (topic, message) = message?;

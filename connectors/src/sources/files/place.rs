@@ -20,18 +20,9 @@ const NAMES_MAX: usize = 200_000;
 
 /// A place that files arrive in.
 pub(super) enum Place {
-    Folder {
-        store: LocalFileSystem,
-        folder: PathBuf,
-    },
-    Bucket {
-        store: Arc<dyn ObjectStore>,
-        prefix: Path,
-    },
-    Sftp {
-        server: sftp::Server,
-        session: tokio::sync::Mutex<Option<Arc<sftp::Session>>>,
-    },
+    Folder { store: LocalFileSystem, folder: PathBuf },
+    Bucket { store: Arc<dyn ObjectStore>, prefix: Path },
+    Sftp { server: sftp::Server, session: tokio::sync::Mutex<Option<Arc<sftp::Session>>> },
 }
 
 /// What lies there: the names that are text, and the files whose names are wanted.

@@ -43,7 +43,7 @@ impl Audit {
     /// Adds a committed change in buckets that the round has passed.
     pub(super) fn follow(&mut self, change: &CellStore) {
         if let Some(cells) = &mut self.cells {
-            cells.merge(change);
+            cells.merge(change, 1);
         }
     }
 

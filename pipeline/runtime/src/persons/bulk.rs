@@ -15,7 +15,9 @@ use rettidig_event::person::{self, BUCKETS, bucket_of};
 use rettidig_model::persons::Parameters;
 
 use super::file::{bucket_ends, encode, person_at};
-use super::{BucketEntry, Evaluated, PersonChange, PersonLog, Persons, THREADS, evaluate_both, take};
+use super::{
+    BucketEntry, CellStore, Evaluated, PersonChange, PersonLog, Persons, THREADS, evaluate_both, take,
+};
 use crate::RuntimeError;
 use crate::store::{FileEntry, Store};
 
@@ -109,7 +111,7 @@ async fn groups(
     groups: Range<usize>,
     pending: Vec<RecordBatch>,
 ) -> Result<(Evaluated, Vec<(usize, BucketEntry)>), RuntimeError> {
-    let Inputs { log, model, store, spill, before, after } = inputs;
+    let Inputs { log, model, empty, store, spill, before, after } = inputs;
     let buckets = groups.start * GROUP_BUCKETS..groups.end * GROUP_BUCKETS;
     let mut history = Vec::with_capacity(buckets.len());
     for bucket in buckets.clone() {
@@ -122,7 +124,7 @@ async fn groups(
     }
     new.extend(pending);
     let new = concat_batches(&person::schema(), &new)?;
-    let (evaluated, rows) = evaluate_both(model, history, new, before, after).await?;
+    let (evaluated, rows) = evaluate_both(model, empty.empty_like()?, history, new, before, after).await?;
     let ends = bucket_ends(&rows);
     let mut entries = Vec::with_capacity(buckets.len());
     for bucket in buckets {
@@ -137,6 +139,7 @@ async fn groups(
 struct Inputs {
     log: Arc<PersonLog>,
     model: Arc<rettidig_model::Model>,
+    empty: Arc<CellStore>,
     store: Store,
     spill: Arc<Spill>,
     before: Option<Parameters>,
@@ -166,6 +169,7 @@ pub(super) async fn change(
     let inputs = Inputs {
         log: Arc::clone(&persons.log),
         model: Arc::clone(&persons.model),
+        empty: Arc::new(persons.cells.empty_like()?),
         store: persons.store.clone(),
         spill: Arc::new(spill.clone()),
         before: persons.with.clone().filter(|_| !redefine),
@@ -199,7 +203,7 @@ pub(super) async fn change(
         buckets.extend(entries);
         change.events += evaluated.added.num_rows() as u64;
         evaluated.added = RecordBatch::new_empty(person::schema());
-        change.take(evaluated, false)?;
+        change.take(evaluated, false);
     }
     change.bulk = Some(buckets);
     Ok(change)

@@ -4,12 +4,14 @@
 //! epoch writes the cells it changes; when the changes have become many they are merged, and when they have become as
 //! many as the base is they are merged into it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
-use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::compute::{concat, concat_batches, filter_record_batch};
 use arrow::datatypes::{Int64Type, SchemaRef};
 use arrow::row::{RowConverter, SortField};
+use indexmap::IndexSet;
 use rettidig_model::Model;
 use rettidig_model::persons::Cells;
 
@@ -19,15 +21,20 @@ use crate::store::{FileEntry, Store};
 /// Files of changes of a measure beyond which they are merged.
 const CHANGES_MAX: usize = 16;
 
+/// The grains of cells, as bytes that the row converter makes, in the order they came.
+type Keys = IndexSet<Box<[u8]>, foldhash::fast::RandomState>;
+
 /// The cells of one measure.
 #[derive(Debug)]
 pub struct Measure {
     schema: SchemaRef,
     grain: usize,
     converter: RowConverter,
-    places: HashMap<Box<[u8]>, usize>,
+    keys: Keys,
     /// The integers of all cells, one after the other.
     values: Vec<i64>,
+    /// The grain columns of the first cells, kept from the last time they were asked for.
+    grains: Vec<ArrayRef>,
 }
 
 impl Measure {
@@ -40,8 +47,9 @@ impl Measure {
             schema: empty.schema(),
             grain,
             converter: RowConverter::new(fields)?,
-            places: HashMap::new(),
+            keys: Keys::default(),
             values: Vec::new(),
+            grains: Vec::new(),
         })
     }
 
@@ -66,46 +74,79 @@ impl Measure {
 
     /// Where the integers of a cell begin; a new cell is zero.
     fn place(&mut self, key: &[u8]) -> usize {
-        if let Some(place) = self.places.get(key) {
-            return *place;
+        if let Some(cell) = self.keys.get_index_of(key) {
+            return cell * self.width();
         }
         let place = self.values.len();
-        self.places.insert(key.into(), place);
+        self.keys.insert(key.into());
         self.values.resize(place + self.width(), 0);
         place
     }
 
-    /// Adds the cells of another store of the same measure.
-    fn merge(&mut self, other: &Self) {
+    /// The cells with their integers.
+    fn iter(&self) -> impl Iterator<Item = (&[u8], &[i64])> {
+        self.keys.iter().map(AsRef::as_ref).zip(self.values.chunks_exact(self.width()))
+    }
+
+    /// The integers of a cell; none if it was never touched.
+    fn get(&self, key: &[u8]) -> Option<&[i64]> {
+        let cell = self.keys.get_index_of(key)?;
+        self.values.get(cell * self.width()..(cell + 1) * self.width())
+    }
+
+    /// Adds the cells of another store of the same measure, `sign` times each.
+    fn merge(&mut self, other: &Self, sign: i64) {
         let width = self.width();
-        for (key, from) in &other.places {
+        for (key, added) in other.iter().filter(|(_, values)| !is_zero(values)) {
             let place = self.place(key);
-            let added = &other.values[*from..*from + width];
             for (value, added) in self.values[place..place + width].iter_mut().zip(added) {
-                *value += added;
+                *value += sign * added;
             }
         }
     }
 
     /// The cells that are not zero, sorted by grain.
     fn rows(&self) -> Result<RecordBatch, RuntimeError> {
-        let width = self.width();
-        let mut kept: Vec<(&[u8], usize)> = self
-            .places
-            .iter()
-            .filter(|(_, place)| self.values[**place..**place + width].iter().any(|value| *value != 0))
-            .map(|(key, place)| (key.as_ref(), *place))
-            .collect();
+        let mut kept: Vec<(&[u8], &[i64])> = self.iter().filter(|(_, values)| !is_zero(values)).collect();
         kept.sort_unstable();
         let parser = self.converter.parser();
         let mut columns: Vec<ArrayRef> =
             self.converter.convert_rows(kept.iter().map(|(key, _)| parser.parse(key)))?;
-        for column in 0..width {
-            let values = kept.iter().map(|(_, place)| self.values[place + column]);
-            columns.push(std::sync::Arc::new(Int64Array::from_iter_values(values)));
+        for column in 0..self.width() {
+            let values = kept.iter().map(|(_, values)| values[column]);
+            columns.push(Arc::new(Int64Array::from_iter_values(values)));
         }
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
+
+    /// The cells that are not zero, in the order they first came: what is looked at every epoch is not sorted again.
+    fn unsorted(&mut self) -> Result<RecordBatch, RuntimeError> {
+        let known = self.grains.first().map_or(0, |column| column.len());
+        if known < self.keys.len() || self.grains.is_empty() {
+            let parser = self.converter.parser();
+            let added =
+                self.converter.convert_rows(self.keys[known..].iter().map(|key| parser.parse(key)))?;
+            self.grains = match self.grains.is_empty() {
+                true => added,
+                false => {
+                    let pairs = self.grains.iter().zip(&added);
+                    pairs.map(|(known, added)| concat(&[known, added])).collect::<Result<_, _>>()?
+                }
+            };
+        }
+        let mut columns = self.grains.clone();
+        for column in 0..self.width() {
+            let values = self.values.iter().skip(column).step_by(self.width());
+            columns.push(Arc::new(Int64Array::from_iter_values(values.copied())));
+        }
+        let all = RecordBatch::try_new(self.schema.clone(), columns)?;
+        let keep: BooleanArray = self.iter().map(|(_, values)| Some(!is_zero(values))).collect();
+        Ok(filter_record_batch(&all, &keep)?)
+    }
+}
+
+fn is_zero(values: &[i64]) -> bool {
+    values.iter().all(|value| *value == 0)
 }
 
 /// The cells of all measures of a model.
@@ -154,11 +195,11 @@ impl CellStore {
         Ok(())
     }
 
-    /// Adds the cells of another store of the same model.
-    pub fn merge(&mut self, other: &Self) {
+    /// Adds the cells of another store of the same model, `sign` times each.
+    pub fn merge(&mut self, other: &Self, sign: i64) {
         for (name, measure) in &mut self.0 {
             if let Some(other) = other.0.get(name) {
-                measure.merge(other);
+                measure.merge(other, sign);
             }
         }
     }
@@ -171,19 +212,12 @@ impl CellStore {
         self.0.iter().map(|(name, measure)| Ok((name.clone(), measure.rows()?))).collect()
     }
 
-    /// The same cells once more.
+    /// All cells that are not zero, in no particular order; quick when asked for again.
     ///
     /// # Errors
     /// Only if Arrow fails, which is a bug.
-    pub fn copy(&self) -> Result<Self, RuntimeError> {
-        let mut copy = self.empty_like()?;
-        for (name, measure) in &self.0 {
-            if let Some(copied) = copy.0.get_mut(name) {
-                copied.places.clone_from(&measure.places);
-                copied.values.clone_from(&measure.values);
-            }
-        }
-        Ok(copy)
+    pub fn unsorted(&mut self) -> Result<Cells, RuntimeError> {
+        self.0.iter_mut().map(|(name, measure)| Ok((name.clone(), measure.unsorted()?))).collect()
     }
 
     /// The cells of some measures without breakdowns.
@@ -212,7 +246,7 @@ impl CellStore {
 
     /// Cells kept in memory, zeros included.
     pub fn len(&self) -> usize {
-        self.0.values().map(|measure| measure.places.len()).sum()
+        self.0.values().map(|measure| measure.keys.len()).sum()
     }
 
     /// Whether there are none.
@@ -229,19 +263,12 @@ impl CellStore {
         for (name, measure) in &self.0 {
             let mut count = 0;
             if let Some(theirs) = other.0.get(name) {
-                let width = measure.width();
-                let zero = vec![0; width];
-                let of = |measure: &Measure, key: &[u8]| {
-                    measure
-                        .places
-                        .get(key)
-                        .map_or(zero.clone(), |place| measure.values[*place..*place + width].to_vec())
-                };
-                for key in measure.places.keys() {
-                    count += u64::from(of(measure, key) != of(theirs, key));
+                let zero = vec![0; measure.width()];
+                for (key, values) in measure.iter() {
+                    count += u64::from(values != theirs.get(key).unwrap_or(&zero));
                 }
-                for key in theirs.places.keys().filter(|key| !measure.places.contains_key(*key)) {
-                    count += u64::from(of(theirs, key) != zero);
+                for (_, values) in theirs.iter().filter(|(key, _)| measure.get(key).is_none()) {
+                    count += u64::from(!is_zero(values));
                 }
             }
             mismatches.insert(name.clone(), count);

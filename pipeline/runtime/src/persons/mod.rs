@@ -130,8 +130,9 @@ pub struct PersonChange {
 
 /// Old and new evaluation of some persons.
 struct Evaluated {
-    old: Option<PersonResult>,
-    new: PersonResult,
+    /// The new cells less the old ones.
+    delta: CellStore,
+    next: Vec<(PersonId, NextChange)>,
     added: RecordBatch,
     duplicates: u64,
     conflicts: RecordBatch,
@@ -158,9 +159,10 @@ fn take(rows: &RecordBatch, order: Vec<u32>) -> Result<RecordBatch, RuntimeError
     Ok(take_record_batch(rows, &UInt32Array::from(order))?)
 }
 
-/// Evaluates histories before and after new rows; `history` rows come first.
+/// Evaluates histories before and after new rows; `history` rows come first. `delta` comes empty.
 async fn evaluate_both(
     model: Arc<Model>,
+    mut delta: CellStore,
     history: RecordBatch,
     new: RecordBatch,
     before: Option<Parameters>,
@@ -177,38 +179,35 @@ async fn evaluate_both(
     let new_rows = take(&all, unique.order)?;
     drop(all);
     let persons = file::index_of(&new_rows).into_iter().map(|(person, _)| person).collect();
-    let (old, new) = match before {
+    let new = match before {
         Some(before) if old_rows.num_rows() > 0 => {
             let old = evaluate(Arc::clone(&model), old_rows, before);
             let new = evaluate(model, new_rows.clone(), after);
             let (old, new) = futures::try_join!(old, new)?;
-            (Some(old), new)
+            delta.add(&old.cells, -1)?;
+            new
         }
-        _ => (None, evaluate(model, new_rows.clone(), after).await?),
+        _ => evaluate(model, new_rows.clone(), after).await?,
     };
-    Ok((Evaluated { old, new, added, duplicates, conflicts, persons }, new_rows))
+    delta.add(&new.cells, 1)?;
+    Ok((Evaluated { delta, next: new.next, added, duplicates, conflicts, persons }, new_rows))
 }
 
 impl PersonChange {
     /// Takes in what the evaluation of some persons gave.
-    fn take(&mut self, evaluated: Evaluated, is_audited: bool) -> Result<(), RuntimeError> {
-        let mut add = |cells: &Cells, sign: i64| -> Result<(), RuntimeError> {
-            self.delta.add(cells, sign)?;
-            if is_audited { self.audited.add(cells, sign) } else { Ok(()) }
-        };
-        if let Some(old) = &evaluated.old {
-            add(&old.cells, -1)?;
+    fn take(&mut self, evaluated: Evaluated, is_audited: bool) {
+        self.delta.merge(&evaluated.delta, 1);
+        if is_audited {
+            self.audited.merge(&evaluated.delta, 1);
         }
-        add(&evaluated.new.cells, 1)?;
         self.touched += evaluated.persons.len() as u64;
         // Persons that the evaluation does not name have no next change any more.
         self.next.extend(evaluated.persons.into_iter().map(|person| (person, NextChange::default())));
-        self.next.extend(evaluated.new.next);
+        self.next.extend(evaluated.next);
         self.duplicates += evaluated.duplicates;
         if evaluated.conflicts.num_rows() > 0 {
             self.conflicts.push(evaluated.conflicts);
         }
-        Ok(())
     }
 
     /// What the cells are evaluated with.
@@ -265,7 +264,7 @@ impl Persons {
         persons.log = Arc::new(PersonLog::open(store.clone(), limits, buckets, entry.tail.clone()).await?);
         if same_model {
             persons.cells.read(&store, &entry.cells).await?;
-            persons.totals.merge(&persons.totals_of(&persons.cells)?);
+            persons.totals.merge(&persons.totals_of(&persons.cells)?, 1);
             persons.wakes = Wakes::open(&store, &entry.wakes).await?;
         }
         persons.entry = entry.clone();
@@ -292,10 +291,16 @@ impl Persons {
     ///
     /// # Errors
     /// Only if Arrow fails, which is a bug.
-    pub fn totals_after(&self, change: &PersonChange) -> Result<Cells, RuntimeError> {
-        let mut totals = if change.redefined { self.cells.empty_like()? } else { self.totals.copy()? };
-        totals.merge(&self.totals_of(&change.delta)?);
-        totals.cells()
+    pub fn totals_after(&mut self, change: &PersonChange) -> Result<Cells, RuntimeError> {
+        let mut changed = self.totals_of(&change.delta)?;
+        if change.redefined {
+            return changed.unsorted();
+        }
+        // The change may still fail: it goes in, and out again.
+        self.totals.merge(&changed, 1);
+        let totals = self.totals.unsorted();
+        self.totals.merge(&changed, -1);
+        totals
     }
 
     /// The totals that indicators are made of, of the newest epoch.
@@ -375,10 +380,11 @@ impl Persons {
             .map(|(persons, order, is_audited)| {
                 let (log, model, new) = (Arc::clone(&self.log), Arc::clone(&self.model), Arc::clone(&new));
                 let (before, after) = (self.with.clone(), with.clone());
+                let delta = self.cells.empty_like();
                 let task = tokio::spawn(async move {
                     let history = log.histories(&persons).await?;
                     let new = take(&new, order)?;
-                    evaluate_both(model, history, new, before, after).await
+                    evaluate_both(model, delta?, history, new, before, after).await
                 });
                 async move {
                     match task.await {
@@ -395,7 +401,7 @@ impl Persons {
         while let Some((evaluated, is_audited)) = results.try_next().await? {
             added.push(evaluated.added.clone());
             change.events += evaluated.added.num_rows() as u64;
-            change.take(evaluated, is_audited)?;
+            change.take(evaluated, is_audited);
         }
         drop(results);
         change.added = concat_batches(&person::schema(), &added)?;
@@ -477,8 +483,8 @@ impl Persons {
             self.cells = change.delta;
             self.wakes = Wakes::default();
         } else {
-            self.totals.merge(&totals);
-            self.cells.merge(&change.delta);
+            self.totals.merge(&totals, 1);
+            self.cells.merge(&change.delta, 1);
             self.audit.follow(&change.audited);
         }
         if change.bulk.is_some() {
