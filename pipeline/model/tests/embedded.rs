@@ -17,7 +17,6 @@ async fn no_events_give_empty_tables_of_the_promised_form() {
         .expect("no events can be evaluated");
     assert_eq!(groups.vintages, BTreeMap::new());
     let inputs = TableInputs {
-        local: RecordBatch::new_empty(rettidig_model::local::schema()),
         disclosed: RecordBatch::new_empty(disclosed_schema(true)),
         public: model.empty_public().await.expect("empty inputs"),
         deliveries: RecordBatch::new_empty(delivery::schema()),
@@ -25,7 +24,10 @@ async fn no_events_give_empty_tables_of_the_promised_form() {
         evaluated_at: "2026-08-19T05:03:20Z".parse().expect("instant"),
         kept: BTreeMap::new(),
     };
-    let tables = model.evaluate_tables(inputs).await.expect("empty tables");
+    let as_of = inputs.as_of;
+    let mut tables = model.evaluate_tables(inputs).await.expect("empty tables");
+    let nothing = RecordBatch::new_empty(rettidig_model::local::schema());
+    tables.extend(model.evaluate_months(nothing, as_of).await.expect("no months"));
     assert_eq!(tables.len(), TABLES.len());
     for table in TABLES {
         let batch = &tables[table.name];
