@@ -24,6 +24,13 @@ fn unknown_tables_forbidden_layers_circles_and_clocks_are_refused() {
     assert!(error.contains("layer P may not read official_figures"), "{error}");
     let error = with("tables/vintages.sql", "FROM disclosed\n)", "FROM official_cells\n)");
     assert!(error.contains("layer T may not read official_cells"), "past disclosure control: {error}");
+    let monthly = "tables/local_indicators.sql";
+    for other in ["indicators", "freshness"] {
+        let error = with(monthly, "FROM evaluation", &format!("FROM evaluation, {other}"));
+        assert!(error.contains(&format!("layer T may not read {other}")), "months are made alone: {error}");
+    }
+    let error = with("tables/settlement.sql", "FROM ranked", "FROM ranked, local_indicators");
+    assert!(error.contains("layer T may not read local_indicators"), "{error}");
     let error = with("tables/settlement.sql", "FROM ranked", "FROM ranked, comparisons");
     assert!(error.contains("reads itself in a circle"), "{error}");
     let error = with("tables/targets.sql", "NULL AS DOUBLE", "now() AS DOUBLE");

@@ -49,3 +49,54 @@ async fn bucket_files(store: &Store, list: &str) -> Result<Option<BTreeSet<Strin
     let Ok(buckets) = serde_json::from_slice::<Vec<BucketEntry>>(&bytes) else { return Ok(None) };
     Ok(Some(buckets.into_iter().filter_map(|bucket| Some(bucket.file?.path)).collect()))
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use serde_json::json;
+
+    use super::*;
+
+    fn file(path: &str) -> serde_json::Value {
+        json!({ "path": path, "rows": 0, "bytes": 0, "sha256": "" })
+    }
+
+    /// Commits an epoch whose bucket list names one bucket file; both are there.
+    async fn commit(store: &Store, epoch: u64, list: &str, bucket: &str) {
+        let entry = json!([{ "file": file(bucket), "through": epoch }]);
+        store.put(list, entry.to_string().into()).await.expect("the list");
+        store.put(bucket, Bytes::from_static(b"rows")).await.expect("the bucket file");
+        let manifest: Manifest = serde_json::from_value(json!({
+            "epoch": epoch, "previous": null, "committed_at": "2026-08-19T07:58:44Z", "as_of": "2026-08-19",
+            "cluster_id": null, "positions": {}, "log": {}, "disclosed": file("state/disclosed"),
+            "persons": { "buckets": file(list), "tail": [], "cells": {}, "wakes": [], "income_delivered": {}, "rows": 0 },
+            "tables": {}, "sql_sha256": "", "reference_sha256": "", "frontiers": {},
+            "counts": { "events": 0, "duplicates": 0, "dead_letters": {}, "unknown_fields": 0 },
+        }))
+        .expect("a manifest");
+        assert!(manifest.commit(store).await.expect("committed"));
+    }
+
+    /// Goal: a file that a kept epoch needs is never deleted. Method: the oldest epoch shares a bucket file with a kept one
+    /// and has one of its own; then the kept list is damaged, so that nobody can tell which is which.
+    #[tokio::test]
+    async fn only_what_no_kept_epoch_needs_goes_and_nothing_if_that_is_not_known() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::local(folder.path()).expect("a store");
+        commit(&store, 1, "lists/1", "buckets/old").await;
+        for epoch in 2..=u64::try_from(EPOCHS_KEPT).expect("few") {
+            commit(&store, epoch, "lists/2", "buckets/kept").await;
+        }
+        collect(&store).await.expect("collected");
+        assert!(store.get("buckets/old").await.expect("read").is_some(), "all epochs are kept yet");
+        commit(&store, 9, "lists/2", "buckets/kept").await;
+        store.put("lists/2", Bytes::from_static(b"[{")).await.expect("damaged");
+        collect(&store).await.expect("nothing to do");
+        assert!(store.get("buckets/old").await.expect("read").is_some(), "the kept list cannot be read");
+        commit(&store, 9, "lists/2", "buckets/kept").await;
+        collect(&store).await.expect("collected");
+        assert!(store.get("buckets/old").await.expect("read").is_none());
+        assert!(store.get("lists/1").await.expect("read").is_none());
+        assert!(store.get("buckets/kept").await.expect("read").is_some());
+    }
+}
