@@ -3,7 +3,7 @@
 # Read ratios, not absolutes, when other work runs on the same cores.
 #
 #   scripts/bench.sh --bench persons -- DIR ROWS [files|kafka]    W1: payments of the simulator
-#   scripts/bench.sh engines DIR                                  the same rows in DuckDB and Polars, compared
+#   scripts/bench.sh engines [--limit SECONDS] DIR [ENGINE...]    the same rows in DuckDB, Polars and Pathway, compared
 #   scripts/bench.sh --bench day -- DIR PERSONS [SPEED]           a day of the country
 #   scripts/bench.sh --bench freshness -- DIR                     official events onto the demo's history
 #   scripts/bench.sh --bench broker                               the embedded broker

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Runs Python with the other engines (DuckDB, Polars, PyArrow), in an environment of their own, which is made once per
-# version of requirements.txt and kept in the user's cache.
+# version of requirements.txt and kept in the user's cache. RETTIDIG_REQUIREMENTS names another list of requirements.
 #
 #   scripts/python.sh FILE [ARGUMENT...]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-requirements=tests/python/requirements.txt
+requirements=${RETTIDIG_REQUIREMENTS:-tests/python/requirements.txt}
 key=$({ cat "$requirements" && python3 --version; } | sha256sum | cut -c1-12)
 venv=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/rettidig/python-$key
 

@@ -3,28 +3,44 @@
 Run the bench `persons` first; it leaves in DIR the rows, our cells after the back-fill, and how long that took:
 
     cargo bench --workspace --bench persons -- DIR ROWS
-    scripts/bench.sh engines DIR
+    scripts/bench.sh engines [--limit SECONDS] DIR [duckdb] [polars] [pathway]
 
-DuckDB and Polars read the same NDJSON and compute the measures `covered`, `amounts` and `spell_flows` from their definitions
-(sql/README.md, the decision page on person-level measures), written anew for each engine. Our time holds all measures, the
-indicators and the committed epoch. Rows are ledger rows only (`op` = `add`), which is what W1 has.
+Without names all three run. They read the same NDJSON and compute the measures `covered`, `amounts` and `spell_flows` from
+their definitions (sql/README.md, the decision page on person-level measures), written anew for each engine. Our time holds all
+measures, the indicators and the committed epoch. Rows are ledger rows only (`op` = `add`), which is what W1 has.
+
+DuckDB and Polars run here, with two threads. Pathway (`in_pathway.py`) wants an older PyArrow, so it has an environment of its
+own (`tests/bench/requirements.txt`). It runs as two processes of one thread each, so that its Python functions do not wait for
+one lock; on a busy machine this could not be told from two threads. It keeps everything in memory, so it is stopped at SECONDS,
+and at the memory that DuckDB may use; then nothing was compared, which counts as a failure. Its time is what its processes
+measure, without the start of Python. It runs over the whole file at once: what Pathway is made for, keeping results current as
+rows arrive, is not compared here.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
+import signal
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 import polars as pl
 
-REFERENCE = Path(__file__).resolve().parents[2] / "sql" / "reference"
+ROOT = Path(__file__).resolve().parents[2]
+REFERENCE = ROOT / "sql" / "reference"
 THREADS = 2
+MEMORY_GB = 12
 AS_OF = "2026-08-01"
 GRAIN = ["municipality", "benefit", "month", "breakdown", "breakdown_value"]
+ENGINES = ["duckdb", "polars", "pathway"]
 GRAINS = {"covered": GRAIN, "amounts": GRAIN[:3], "spell_flows": GRAIN}
 
 DUCKDB = """
@@ -189,7 +205,7 @@ FROM flows GROUP BY ALL;
 
 
 def in_duckdb(rows: Path, scratch: str) -> dict[str, pl.DataFrame]:
-    connection = duckdb.connect(config={"threads": THREADS, "temp_directory": scratch, "memory_limit": "12GB"})
+    connection = duckdb.connect(config={"threads": THREADS, "temp_directory": scratch, "memory_limit": f"{MEMORY_GB}GB"})
     connection.execute(DUCKDB.format(rows=rows, benefits=REFERENCE / "benefits.csv", as_of=AS_OF))
     numbers = "(SELECT DISTINCT benefit AS code, benefit_number FROM rules)"
     results = {}
@@ -350,6 +366,56 @@ def in_polars(rows: Path) -> dict[str, pl.DataFrame]:
     }
 
 
+class Run(NamedTuple):
+    cells: dict[str, pl.DataFrame]
+    seconds: float
+    note: str = ""
+
+
+class Stopped(Exception):
+    """An engine that did not come to the end."""
+
+
+def timed(compute: Callable[[], dict[str, pl.DataFrame]]) -> Run:
+    begun = time.perf_counter()
+    cells = compute()
+    return Run(cells, time.perf_counter() - begun)
+
+
+def in_pathway(rows: Path, scratch: str, limit: float) -> Run:
+    # Without a licence key and a monitoring server Pathway sends nothing; no settings of the user's own Pathway apply here.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PATHWAY_")}
+    environment["RETTIDIG_REQUIREMENTS"] = "tests/bench/requirements.txt"
+    python = str(ROOT / "scripts" / "python.sh")
+    subprocess.run([python, "-c", "import pathway"], env=environment, check=True)
+
+    memory = MEMORY_GB * 1000 // THREADS
+    program = [python, "tests/bench/in_pathway.py", str(rows), scratch, str(REFERENCE / "benefits.csv"), AS_OF, str(memory)]
+    spawn = [python, "-m", "pathway", "spawn", "--processes", str(THREADS), "--threads", "1", *program]
+    processes = subprocess.Popen(spawn, cwd=ROOT, env=environment, start_new_session=True)
+    try:
+        code = processes.wait(limit)
+    except subprocess.TimeoutExpired:
+        raise Stopped(f"stopped after {limit:.0f} s") from None
+    finally:
+        if processes.poll() is None:
+            os.killpg(processes.pid, signal.SIGKILL)
+            processes.wait()
+    if code != 0:
+        raise Stopped(f"ended with code {code}")
+
+    numbers = dict(pl.read_csv(REFERENCE / "benefits.csv").select("code", "number").iter_rows())
+    cells = {}
+    for measure in GRAINS:
+        # A stream of changes: a cell is there if it was added more often than taken away.
+        changes = pl.read_ndjson(Path(scratch) / f"{measure}.ndjson").drop("time")
+        present = changes.group_by(pl.exclude("diff")).agg(pl.col("diff").sum()).filter(pl.col("diff") > 0).drop("diff")
+        cells[measure] = present.with_columns(pl.col("benefit").replace_strict(numbers, return_dtype=pl.Int64))
+    runs = [json.loads(path.read_text()) for path in Path(scratch).glob("run-*.json")]
+    peaks = " + ".join(f"{run['peak_mb']:,}" for run in runs)
+    return Run(cells, max(run["seconds"] for run in runs), f"; peak {peaks} MB")
+
+
 def in_order(frame: pl.DataFrame, grain: list[str]) -> pl.DataFrame:
     values = sorted(set(frame.columns) - set(grain))
     numbers = [name for name in [*grain, *values] if not name.startswith("breakdown")]
@@ -358,24 +424,36 @@ def in_order(frame: pl.DataFrame, grain: list[str]) -> pl.DataFrame:
 
 
 def main() -> int:
-    if len(sys.argv) < 2:
-        print(__doc__)
-        return 2
-    folder = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", metavar="DIR", type=Path)
+    parser.add_argument("engines", metavar="ENGINE", nargs="*", default=ENGINES, help=f"{', '.join(ENGINES)}; all without any")
+    parser.add_argument("--limit", metavar="SECONDS", type=float, default=3600, help="when Pathway is stopped (%(default)s)")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.engines) - set(ENGINES):
+        parser.error(f"no such engine: {', '.join(sorted(unknown))}")
+    folder = arguments.folder.resolve()
     rows = folder / "payments-0001.ndjson"
     ours_seconds = json.loads((folder / "back-fill.json").read_text())["seconds"]
     ours = {name: in_order(pl.read_parquet(folder / "cells" / f"{name}.parquet"), grain) for name, grain in GRAINS.items()}
-    print(f"rettidig    {ours_seconds:7.1f} s  (all measures, committed)")
+    print(f"rettidig    {ours_seconds:7.1f} s  (all measures, committed)", flush=True)
     is_equal = True
-    engines = {"duckdb": lambda scratch: in_duckdb(rows, scratch), "polars": lambda scratch: in_polars(rows)}
-    for name in sys.argv[2:] or engines:
+    engines: dict[str, Callable[[str], Run]] = {
+        "duckdb": lambda scratch: timed(lambda: in_duckdb(rows, scratch)),
+        "polars": lambda scratch: timed(lambda: in_polars(rows)),
+        "pathway": lambda scratch: in_pathway(rows, scratch, arguments.limit),
+    }
+    for name in arguments.engines:
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            begun = time.perf_counter()
-            results = engines[name](scratch)
-            seconds = time.perf_counter() - begun
-        print(f"{name:<11} {seconds:7.1f} s  (three measures; {seconds / ours_seconds:.2f} of ours)")
+            try:
+                run = engines[name](scratch)
+            except Stopped as reason:
+                print(f"{name:<11} {reason}")
+                is_equal = False
+                continue
+        ratio = run.seconds / ours_seconds
+        print(f"{name:<11} {run.seconds:7.1f} s  (three measures; {ratio:.2f} of ours{run.note})", flush=True)
         for measure, grain in GRAINS.items():
-            theirs = in_order(results[measure], grain)
+            theirs = in_order(run.cells[measure], grain)
             same = theirs.equals(ours[measure])
             is_equal &= same
             print(f"    {measure}: {len(theirs)} cells, {'equal' if same else 'DIFFERENT'}")
