@@ -33,7 +33,8 @@ use crate::{Demo, run, stream};
 const FOLDER: &str = "data/demo";
 
 /// What a data folder of ours consists of; nothing else is removed when the demo starts afresh.
-const PARTS: [&str; 7] = ["broker", "cursors", stream::DROP, "epochs", "log", "state", "tables"];
+const PARTS: [&str; 8] =
+    ["broker", "cursors", stream::DROP, stream::PERSONS, "epochs", "log", "state", "tables"];
 
 /// Drifting jobcentres that are named after each epoch.
 const NAMED: usize = 5;
@@ -112,7 +113,9 @@ fn afresh(folder: &Path) -> anyhow::Result<PathBuf> {
     for part in PARTS {
         let path = folder.join(part);
         if path.exists() {
-            std::fs::remove_dir_all(&path).with_context(|| format!("removing {}", path.display()))?;
+            let removed =
+                if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            removed.with_context(|| format!("removing {}", path.display()))?;
         }
     }
     Ok(folder.to_owned())

@@ -42,8 +42,8 @@ const READ: &str = "read";
 /// File below the data folder with the demo's key.
 const KEY: &str = "demo.key";
 
-/// File below the drop folders that says how many persons the country has.
-const PERSONS: &str = "persons";
+/// File below the data folder that says how many persons the country has.
+pub const PERSONS: &str = "demo.persons";
 
 /// Bytes of the key that are drawn, before they are written as hex digits.
 const KEY_BYTES: usize = 32;
@@ -104,7 +104,7 @@ pub async fn stream(
     });
     let key = Arc::new(demo_key(&folder.join(KEY))?);
     let mut delivery = Delivery::open(folder, &key, plant)?;
-    same_country(&folder.join(DROP).join(PERSONS), options.persons)?;
+    same_country(&folder.join(PERSONS), options.persons)?;
     let through = options.days.map(|days| date(PAST_UNTIL) + Days::new(u64::from(days)));
     let mut state = State { folder, options, delivery: &mut delivery };
     let pseudonym = |cpr: &str| door::pseudonym(&key, cpr);
