@@ -479,7 +479,7 @@ impl Engine {
         let monthly = self.monthly(&self.local);
         self.snapshot.send_replace(Some(Arc::new(Snapshot { manifest, tables, monthly })));
         self.publish().await?;
-        orphans::collect(&self.store).await?;
+        orphans::collect(&self.store, epoch).await?;
         timer.observe_duration();
         Ok(EpochReport {
             epoch,

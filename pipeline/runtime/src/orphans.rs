@@ -8,28 +8,27 @@ use crate::persons::BucketEntry;
 use crate::store::Store;
 
 /// Epochs whose files are kept.
-const EPOCHS_KEPT: usize = 8;
+const EPOCHS_KEPT: u64 = 8;
 
-/// Deletes files that none of the newest epochs needs.
+/// Deletes files that none of the newest epochs needs, of which `newest` is the last. Manifests stay: whoever comes late with an
+/// old number must find it taken.
 ///
 /// # Errors
-/// [`RuntimeError::Retry`] if the storage fails; [`RuntimeError::Stop`] if a manifest is damaged.
-pub(crate) async fn collect(store: &Store) -> Result<(), RuntimeError> {
-    let numbers = Manifest::numbers(store).await?;
-    let (older, kept) = numbers.split_at(numbers.len().saturating_sub(EPOCHS_KEPT));
-    let Some(oldest) = older.last() else { return Ok(()) };
+/// [`RuntimeError::Retry`] if the storage fails.
+pub(crate) async fn collect(store: &Store, newest: u64) -> Result<(), RuntimeError> {
+    let Some(oldest) = newest.checked_sub(EPOCHS_KEPT).filter(|oldest| *oldest > 0) else { return Ok(()) };
     let mut needed: BTreeSet<String> = BTreeSet::new();
     let mut lists: BTreeSet<String> = BTreeSet::new();
-    for number in kept {
-        let (manifest, _) = Manifest::read(store, *number).await?;
+    for number in oldest + 1..=newest {
+        // Without it nobody knows what is needed: better to keep too much.
+        let Some(manifest) = manifest(store, number).await? else { return Ok(()) };
         needed.extend(manifest.files().map(str::to_owned));
         lists.extend(manifest.persons.buckets.map(|file| file.path));
     }
-    let (gone, _) = Manifest::read(store, *oldest).await?;
+    let Some(gone) = manifest(store, oldest).await? else { return Ok(()) };
     // The files of buckets stand in a list of their own, which seldom changes.
     if let Some(list) = gone.persons.buckets.as_ref().filter(|list| !lists.contains(&list.path)) {
         for path in &lists {
-            // Without it nobody knows what is needed: better to keep too much.
             let Some(files) = bucket_files(store, path).await? else { return Ok(()) };
             needed.extend(files);
         }
@@ -41,6 +40,15 @@ pub(crate) async fn collect(store: &Store) -> Result<(), RuntimeError> {
         store.delete(path).await?;
     }
     Ok(())
+}
+
+/// The manifest of an epoch; `None` if it is gone or damaged.
+async fn manifest(store: &Store, epoch: u64) -> Result<Option<Manifest>, RuntimeError> {
+    match Manifest::read(store, epoch).await {
+        Ok((manifest, _)) => Ok(Some(manifest)),
+        Err(RuntimeError::Stop { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Paths of the bucket files that a list names; `None` if the list is gone or damaged.
@@ -84,17 +92,17 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::local(folder.path()).expect("a store");
         commit(&store, 1, "lists/1", "buckets/old").await;
-        for epoch in 2..=u64::try_from(EPOCHS_KEPT).expect("few") {
+        for epoch in 2..=EPOCHS_KEPT {
             commit(&store, epoch, "lists/2", "buckets/kept").await;
         }
-        collect(&store).await.expect("collected");
+        collect(&store, 8).await.expect("collected");
         assert!(store.get("buckets/old").await.expect("read").is_some(), "all epochs are kept yet");
         commit(&store, 9, "lists/2", "buckets/kept").await;
         store.put("lists/2", Bytes::from_static(b"[{")).await.expect("damaged");
-        collect(&store).await.expect("nothing to do");
+        collect(&store, 9).await.expect("nothing to do");
         assert!(store.get("buckets/old").await.expect("read").is_some(), "the kept list cannot be read");
         commit(&store, 9, "lists/2", "buckets/kept").await;
-        collect(&store).await.expect("collected");
+        collect(&store, 9).await.expect("collected");
         assert!(store.get("buckets/old").await.expect("read").is_none());
         assert!(store.get("lists/1").await.expect("read").is_none());
         assert!(store.get("buckets/kept").await.expect("read").is_some());
