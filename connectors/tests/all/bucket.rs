@@ -126,7 +126,7 @@ fn with_python(test: impl Future<Output = ()>) {
         made.is_ok_and(|status| status.success()),
         "no Python for the tests: run `make setup`, see above"
     );
-    within(300, test);
+    within(600, test);
 }
 
 async fn from_a_folder(name: &str, yaml: &str, file: &str, bytes: &[u8]) -> MemorySink {

@@ -110,7 +110,7 @@ impl Server {
 /// once. Method: the shipped profiles with their fixtures, read from both.
 #[test]
 fn files_become_the_same_events_as_from_a_folder() {
-    within(120, async {
+    within(300, async {
         let server = Server::new();
         let mut sshd = server.start().await;
         for name in [&b"m\xf8de.csv"[..], b"a\nb", "løn #1%20.csv".as_bytes()] {
@@ -143,7 +143,7 @@ fn files_become_the_same_events_as_from_a_folder() {
 
 #[test]
 fn only_the_right_server_is_talked_to_and_only_with_a_known_key() {
-    within(120, async {
+    within(300, async {
         let server = Server::new();
         let sshd = server.start().await;
         server.drop_file(INCOME, income_rows(3).as_bytes());

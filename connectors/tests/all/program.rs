@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// Time for a program to say what is waited for.
-const SAID_WITHIN: Duration = Duration::from_secs(60);
+/// Time for a program to say what is waited for: a second or two, and minutes on a machine that is busy otherwise.
+const SAID_WITHIN: Duration = Duration::from_secs(180);
 
 /// A running program; dropping it ends it with all that it has started.
 pub struct Program {

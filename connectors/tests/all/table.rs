@@ -142,7 +142,7 @@ impl Bench {
 
 #[test]
 fn rows_are_read_once_in_batches_and_bad_ones_put_aside() {
-    within(120, async {
+    within(300, async {
         let mut bench = Bench::new(PROFILE).await;
         let mut sink = MemorySink::default();
         let outcome = bench.poller.poll(&mut sink).await.expect("poll");
@@ -196,7 +196,7 @@ fn rows_are_read_once_in_batches_and_bad_ones_put_aside() {
 /// key and stays open while a later one commits.
 #[test]
 fn a_row_that_is_committed_late_is_not_lost() {
-    within(120, async {
+    within(300, async {
         let mut bench = Bench::new(PROFILE).await;
         let slow = bench.server.connect().await;
         slow.batch_execute(
@@ -218,7 +218,7 @@ fn a_row_that_is_committed_late_is_not_lost() {
 
 #[test]
 fn what_is_wrong_is_told_without_values() {
-    within(120, async {
+    within(300, async {
         let wrong = PROFILE.replace("amount: beløb", "amount: beloeb");
         let mut bench = Bench::new(&wrong).await;
         let error = bench.poller.poll(&mut MemorySink::default()).await.expect_err("no such column");
