@@ -5,7 +5,7 @@
 # network nor the disk. System packages go through apt-get, as root or with sudo. Where neither is to be
 # had, it prints the command that an administrator has to run and exits with 1.
 #
-# Python packages are not installed here: scripts/python_checks.sh keeps them in a folder of their own.
+# Python packages are not installed here: scripts/python.sh keeps them in a folder of their own.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -43,6 +43,9 @@ need zlib1g-dev "gzip in librdkafka" c_header zlib.h
 need python3 "the checks with other engines" has python3
 need python3-venv "keeps the checks' packages apart" python_venv
 need postgresql "the table poller is tested against a server of its own" postgres_server
+need openssh-client "makes the keys of the SFTP test" has ssh-keygen
+need openssh-server "reading over SFTP is tested against a server of its own" test -x /usr/sbin/sshd
+need util-linux "lets one of two runs make the Python environment" has flock
 
 if ((${#packages[@]})); then
     install=(apt-get install --yes --no-install-recommends "${packages[@]}")
@@ -55,6 +58,11 @@ if ((${#packages[@]})); then
         fail "not root and no sudo: have an administrator run: apt-get update && ${install[*]}"
     fi
     say "installing ${packages[*]}"
+    # The tests start sshd themselves; installing it must not open this machine to logins from outside.
+    if [[ " ${packages[*]} " == *" openssh-server "* ]] && has systemctl; then
+        "${as_root[@]}" systemctl mask ssh.service ssh.socket >&2
+        say "the system's own SSH server stays off; to have it: systemctl unmask ssh.service ssh.socket"
+    fi
     "${as_root[@]}" apt-get update --quiet >&2
     "${as_root[@]}" "${install[@]}" >&2
 fi

@@ -283,13 +283,18 @@ impl FileSource {
     async fn examine(&self, found: &Found) -> Result<(String, Encoding), FileError> {
         let mut digest = Sha256::new();
         let mut utf8 = Utf8Check::default();
+        let mut bytes = 0;
         let mut pieces = self.pieces(found).await?;
         while let Some(piece) = pieces.next().await {
             let piece = piece?;
+            bytes += piece.len() as u64;
             digest.update(&piece);
             utf8.piece(&piece);
         }
         self.still_the_same(found).await?;
+        if bytes != found.meta.size {
+            return Err(FileError::Later(format!("it ended after {bytes} of {} bytes", found.meta.size)));
+        }
         let encoding = match self.profile.encoding {
             EncodingRule::Utf8 => Encoding::Utf8,
             EncodingRule::Windows1252 => Encoding::Windows1252,
@@ -361,7 +366,7 @@ impl FileSource {
 
     async fn still_the_same(&self, found: &Found) -> Result<(), FileError> {
         let meta = self.place.head(&found.meta).await?;
-        if (meta.size, meta.last_modified) != (found.meta.size, found.meta.last_modified) {
+        if !place::is_same(&found.meta, &meta) {
             return Err(FileError::Later(CHANGED.to_owned()));
         }
         Ok(())

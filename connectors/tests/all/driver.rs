@@ -97,10 +97,11 @@ fn the_loop_waits_backs_off_and_ends() {
         });
         let mut results = Vec::new();
         let mut sink = MemorySink::default();
+        let own = &mut *bench;
         let ended = run(
-            bench.source.as_mut(),
-            &bench.store,
-            &bench.clock,
+            own.source.as_mut(),
+            &own.store,
+            &own.clock,
             &mut sink,
             RunLimits::default(),
             &pause,
@@ -116,10 +117,11 @@ fn the_loop_waits_backs_off_and_ends() {
         assert_eq!(waits[2], Duration::from_secs(6 * 3600));
 
         bench.server.script("/v3/tables", Fault::forbidden());
+        let own = &mut *bench;
         let error = run(
-            bench.source.as_mut(),
-            &bench.store,
-            &bench.clock,
+            own.source.as_mut(),
+            &own.store,
+            &own.clock,
             &mut sink,
             RunLimits::default(),
             &pause,
@@ -145,10 +147,11 @@ fn polls_can_move_between_threads() {
         let (pause, _) = crate::support::recorder();
         let shutdown = CancellationToken::new();
         let stop = shutdown.clone();
+        let own = &mut *bench;
         let ended = movable(run(
-            bench.source.as_mut(),
-            &bench.store,
-            &bench.clock,
+            own.source.as_mut(),
+            &own.store,
+            &own.clock,
             &mut sink,
             RunLimits::default(),
             &pause,

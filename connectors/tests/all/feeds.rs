@@ -1,28 +1,22 @@
 //! Files with person records: readiness, repeats, rejected files, size, and that no CPR number gets out.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 
-use async_trait::async_trait;
-use rettidig_connectors::driver::{chain, poll_once};
-use rettidig_connectors::sources::{FeedOptions, build_feed, default_feed_profile, feed_names};
-use rettidig_event::{Clock as _, Reason, Sink, SinkError, Topic};
+use rettidig_connectors::driver::chain;
+use rettidig_connectors::sources::{default_feed_profile, feed_names};
+use rettidig_event::{Clock as _, Reason, Topic};
 
 use crate::golden::{FEEDS, raw};
-use crate::support::{FeedBench, MemorySink, feed, logged, test_key, watch_the_log, within};
+use crate::support::{
+    AtFirst, FeedBench, MemorySink, by_rename, edited, feed, feed_at, income_rows, logged, watch_the_log,
+    within,
+};
 
 const YR: &str = "yr-ydelsesrefusion-beregning-101-0017-2026-08-19.csv";
 const YR_NEXT: &str = "yr-ydelsesrefusion-beregning-101-0018-2026-08-26.csv";
 const AMANDA: &str = "amanda-101-2026-08-19-17.txt";
 const INCOME: &str = "income-101-2026-08-19.csv";
-
-/// A shipped profile with another line in place of one of its own.
-fn edited(name: &str, from: &str, to: &str) -> String {
-    let profile = default_feed_profile(name).expect("profile");
-    assert!(profile.contains(from), "{from}");
-    profile.replace(from, to)
-}
 
 fn income(rows: &str) -> String {
     format!("cpr;maaned;loen_kr;timer;indberetning_id;revision\n{rows}")
@@ -43,10 +37,8 @@ fn the_shipped_profiles_are_built_and_named() {
 
 fn refused(yaml: &str) -> String {
     let folder = tempfile::tempdir().expect("folder");
-    let storage = std::collections::BTreeMap::new();
     let place = folder.path().to_str().expect("path");
-    let options = FeedOptions { place, storage: &storage, key: test_key() };
-    build_feed("own", Some(yaml), &options).err().expect("refused").to_string()
+    feed_at("own", Some(yaml), place, &[]).err().expect("refused")
 }
 
 #[test]
@@ -85,12 +77,7 @@ records:
     ] {
         assert!(text.contains(expected), "{expected:?} is not in:\n{text}");
     }
-    let options = FeedOptions {
-        place: "/no/such/folder",
-        storage: &std::collections::BTreeMap::new(),
-        key: test_key(),
-    };
-    let text = build_feed("yr", None, &options).err().expect("refused").to_string();
+    let text = feed_at("yr", None, "/no/such/folder", &[]).err().expect("refused");
     assert!(text.contains("no folder that can be read"), "{text}");
 }
 
@@ -167,8 +154,7 @@ fn a_known_name_with_other_content() {
 #[test]
 fn ready_by_rename_and_by_marker() {
     within(60, async {
-        let rename = edited("income", "{ stable_seconds: 60 }", "rename");
-        let mut bench = FeedBench::new("income", Some(&rename));
+        let mut bench = FeedBench::new("income", Some(&by_rename("income")));
         let body = income("6101701234;2026-07;1,00;1;A;1\n");
         bench.drop_file(&format!("{INCOME}.part"), body.as_bytes());
         // What does not belong there is left alone and stops nothing: other names, no text at all, folders.
@@ -193,6 +179,20 @@ fn ready_by_rename_and_by_marker() {
         bench.drop_file(&format!("{INCOME}.done"), b"");
         bench.poll(&mut sink).await.expect("poll");
         assert_eq!(sink.of(Topic::Income).len(), 1);
+    });
+}
+
+/// A form of names may hold any text, also what an address would have to escape.
+#[test]
+fn a_name_that_is_not_plain_is_found() {
+    within(60, async {
+        let profile = edited("income", "\"income-{", "\"løn #1 [50%]-{");
+        let mut bench = FeedBench::new("income", Some(&profile));
+        bench.drop_file(
+            "løn #1 [50%]-101-2026-08-19.csv",
+            income("6101701234;2026-07;1,00;1;A;1\n").as_bytes(),
+        );
+        assert_eq!(bench.polled().await.1.of(Topic::Income).len(), 1);
     });
 }
 
@@ -272,44 +272,25 @@ fn a_bad_line_or_header_rejects_the_file_where_that_is_the_rule() {
 /// A file that is written to while it is read is left for the next poll.
 #[test]
 fn a_file_that_changes_while_it_is_read_is_left() {
-    struct Meddler(std::path::PathBuf, MemorySink);
-
-    #[async_trait]
-    impl Sink for Meddler {
-        async fn send(&mut self, topic: Topic, key: &str, payload: Vec<u8>) -> Result<(), SinkError> {
-            if self.1.sent.is_empty() {
-                let mut text = std::fs::read_to_string(&self.0).expect("read");
-                text = text.replace("28,00", "29,00");
-                std::fs::write(&self.0, text).expect("write");
-            }
-            self.1.send(topic, key, payload).await
-        }
-
-        async fn flush(&mut self) -> Result<(), SinkError> {
-            Ok(())
-        }
-    }
-
     within(60, async {
         let mut bench = FeedBench::new("income", None);
-        let mut body = income("");
-        for row in 0..20_000 {
-            let _ = writeln!(body, "6101701234;2026-07;28,00;1;A{row};1");
-        }
-        bench.drop_file(INCOME, body.as_bytes());
-        let mut sink = Meddler(bench.path(INCOME), MemorySink::default());
+        bench.drop_file(INCOME, income_rows(20_000).as_bytes());
+        let path = bench.path(INCOME);
+        let mut sink = AtFirst::new(async move {
+            let text = std::fs::read_to_string(&path).expect("read");
+            std::fs::write(&path, text.replace("28,00", "29,00")).expect("write");
+        });
         let mut failed = 0;
         for _ in 0..2 {
             bench.later(60);
-            let outcome =
-                poll_once(bench.source.as_mut(), &bench.store, &bench.clock, &mut sink).await.expect("poll");
+            let outcome = bench.poll(&mut sink).await.expect("poll");
             failed += outcome.failures.len();
             if let Some(failure) = outcome.failures.first() {
                 assert!(chain(failure).contains("changes while it is read"), "{failure:?}");
             }
         }
         assert_eq!(failed, 1);
-        assert!(sink.1.of(Topic::Deliveries).is_empty());
+        assert!(sink.sink.of(Topic::Deliveries).is_empty());
         // Stable again: read whole.
         let (_, sink) = bench.polled().await;
         assert_eq!((sink.of(Topic::Income).len(), sink.of(Topic::Deliveries).len()), (20_000, 1));

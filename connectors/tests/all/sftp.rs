@@ -1,27 +1,32 @@
-//! A folder on an SFTP server, against a small server in this program that only reads.
+//! What OpenSSH (`openssh.rs`) cannot show of SFTP: logging in with a password, which would need an account of the
+//! machine, and a server that gives less of a file than it says it has. Against a small server in this program.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use rettidig_connectors::driver::{CursorStore, chain, poll_once};
-use rettidig_connectors::sources::{FeedOptions, build_feed, default_feed_profile};
-use rettidig_event::{ManualClock, Source, Topic};
+use rettidig_connectors::driver::chain;
+use rettidig_event::{Source, Topic};
 use russh::keys::ssh_key::private::Ed25519Keypair;
 use russh::keys::{HashAlg, PrivateKey};
 use russh::server::{Auth, ChannelOpenHandle, Config, Msg, Server as _, Session};
 use russh::{Channel, ChannelId};
 use russh_sftp::protocol::{Attrs, Data, File, FileAttributes, Handle, Name, OpenFlags, Status, StatusCode};
 
-use crate::support::{MemorySink, test_key, within};
+use crate::support::{MemorySink, Poller, by_rename, feed_at, feed_start, income_rows, within};
 
+/// A server of this folder; of each file it gives so many bytes at most.
 #[derive(Clone)]
-struct Server(PathBuf);
+struct Server {
+    folder: PathBuf,
+    bytes_max: Arc<AtomicU64>,
+}
 
 struct Connection {
-    folder: PathBuf,
+    server: Server,
     channels: HashMap<ChannelId, Channel<Msg>>,
 }
 
@@ -29,7 +34,7 @@ impl russh::server::Server for Server {
     type Handler = Connection;
 
     fn new_client(&mut self, _: Option<SocketAddr>) -> Connection {
-        Connection { folder: self.0.clone(), channels: HashMap::new() }
+        Connection { server: self.clone(), channels: HashMap::new() }
     }
 }
 
@@ -59,7 +64,7 @@ impl russh::server::Handler for Connection {
     ) -> Result<(), Self::Error> {
         if let Some(channel) = self.channels.remove(&id) {
             session.channel_success(id)?;
-            let files = Files { folder: self.folder.clone(), listed: false };
+            let files = Files { server: self.server.clone(), listed: false };
             russh_sftp::server::run(channel.into_stream(), files).await;
         }
         Ok(())
@@ -67,13 +72,13 @@ impl russh::server::Handler for Connection {
 }
 
 struct Files {
-    folder: PathBuf,
+    server: Server,
     listed: bool,
 }
 
 impl Files {
     fn path(&self, path: &str) -> PathBuf {
-        self.folder.join(path.trim_start_matches("/drop").trim_start_matches('/'))
+        self.server.folder.join(path.trim_start_matches("/drop").trim_start_matches('/'))
     }
 
     fn attributes(&self, path: &str) -> Result<FileAttributes, StatusCode> {
@@ -99,7 +104,7 @@ impl russh_sftp::server::Handler for Files {
         if std::mem::replace(&mut self.listed, true) {
             return Err(StatusCode::Eof);
         }
-        let names = std::fs::read_dir(&self.folder).map_err(|_| StatusCode::Failure)?.flatten();
+        let names = std::fs::read_dir(&self.server.folder).map_err(|_| StatusCode::Failure)?.flatten();
         let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
         let files = names.map(|name| Ok(File::new(name.clone(), self.attributes(&name)?)));
         Ok(Name { id, files: files.collect::<Result<_, StatusCode>>()? })
@@ -124,7 +129,8 @@ impl russh_sftp::server::Handler for Files {
         let mut file = std::fs::File::open(self.path(&handle)).map_err(|_| StatusCode::Failure)?;
         file.seek(SeekFrom::Start(offset)).map_err(|_| StatusCode::Failure)?;
         let mut data = Vec::new();
-        file.take(u64::from(len)).read_to_end(&mut data).map_err(|_| StatusCode::Failure)?;
+        let left = self.server.bytes_max.load(Ordering::Relaxed).saturating_sub(offset);
+        file.take(left.min(u64::from(len))).read_to_end(&mut data).map_err(|_| StatusCode::Failure)?;
         if data.is_empty() { Err(StatusCode::Eof) } else { Ok(Data { id, data }) }
     }
 
@@ -135,17 +141,12 @@ impl russh_sftp::server::Handler for Files {
 }
 
 fn source(port: u16, settings: &[(&str, &str)]) -> Result<Box<dyn Source>, String> {
-    let storage: BTreeMap<String, String> =
-        settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    let profile =
-        default_feed_profile("income").expect("profile").replace("{ stable_seconds: 60 }", "rename");
     let place = format!("sftp://kommune@127.0.0.1:{port}/drop");
-    let options = FeedOptions { place: &place, storage: &storage, key: test_key() };
-    build_feed("income", Some(&profile), &options).map_err(|error| error.to_string())
+    feed_at("income", Some(&by_rename("income")), &place, settings)
 }
 
 #[test]
-fn files_on_a_server_are_read_and_only_from_the_right_one() {
+fn a_password_opens_it_and_less_than_the_whole_file_is_not_used() {
     within(60, async {
         let folder = tempfile::tempdir().expect("folder");
         let key = PrivateKey::from(Ed25519Keypair::from_seed(&[7; 32]));
@@ -154,51 +155,39 @@ fn files_on_a_server_are_read_and_only_from_the_right_one() {
             Config { keys: vec![key], auth_rejection_time: std::time::Duration::ZERO, ..Config::default() };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("socket");
         let port = listener.local_addr().expect("address").port();
-        let mut server = Server(folder.path().to_owned());
+        let bytes_max = Arc::new(AtomicU64::new(500));
+        let mut server = Server { folder: folder.path().to_owned(), bytes_max: Arc::clone(&bytes_max) };
         let serving = tokio::spawn(async move { server.run_on_socket(Arc::new(config), &listener).await });
 
-        let mut body = "cpr;maaned;loen_kr;timer;indberetning_id;revision\n".to_owned();
-        for row in 0..20_000 {
-            body.push_str(&format!("6101701234;2026-07;28,00;1;A{row};1\n"));
-        }
-        std::fs::write(folder.path().join("income-101-2026-08-19.csv"), &body).expect("write");
-        std::fs::create_dir(folder.path().join("income-101-2026-08-20.csv")).expect("folder");
-        let cursors = tempfile::tempdir().expect("folder");
-        let store = CursorStore::new(cursors.path());
-        let clock = ManualClock::new("2026-08-20T06:00:00Z".parse().expect("instant"));
+        std::fs::write(folder.path().join("income-101-2026-08-19.csv"), income_rows(100)).expect("write");
         let good = [("host_key", fingerprint.as_str()), ("password", "hemmelig")];
-        let mut own = source(port, &good).expect("source");
-        for expected in [20_000, 0] {
-            let mut sink = MemorySink::default();
-            let outcome = poll_once(own.as_mut(), &store, &clock, &mut sink).await.expect("poll");
-            assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
-            sink.assert_decodable();
-            assert_eq!(sink.of(Topic::Income).len(), expected);
-        }
-        std::fs::write(folder.path().join("income-101-2026-08-21.csv"), &body[..500]).expect("write");
-        let mut sink = MemorySink::default();
-        poll_once(own.as_mut(), &store, &clock, &mut sink).await.expect("poll");
-        assert!(!sink.sent.is_empty());
+        let mut poller = Poller::new(source(port, &good).expect("source"), feed_start());
+        let (outcome, sink) = poller.polled().await;
+        assert!(sink.sent.is_empty());
+        let failure = chain(outcome.failures.first().expect("a failure"));
+        assert!(failure.contains("500 of 3"), "{failure}");
+        bytes_max.store(u64::MAX, Ordering::Relaxed);
+        assert_eq!(poller.polled().await.1.of(Topic::Income).len(), 100);
 
-        let other = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-        for (settings, expected) in [
-            ([("host_key", other), ("password", "hemmelig")], "another one than storage.host_key"),
-            ([("host_key", fingerprint.as_str()), ("password", "forkert")], "refused; check user"),
-        ] {
-            let mut wrong = source(port, &settings).expect("source");
-            let error = poll_once(wrong.as_mut(), &store, &clock, &mut MemorySink::default()).await;
-            let text = chain(&error.expect_err("refused"));
-            assert!(text.contains(expected) && !text.contains("forkert"), "{text}");
-        }
-        for (settings, expected) in [
-            (&[("password", "hemmelig")][..], "storage.host_key"),
-            (&[("host_key", other)][..], "either password or private_key_file"),
-            (&[("host_key", other), ("pasword", "hemmelig")][..], "storage: expected host_key"),
-            (&[("host_key", other), ("private_key_file", "/no/such/key")][..], "no key that can be read"),
-        ] {
-            let text = source(port, settings).err().expect("refused");
-            assert!(text.contains(expected) && !text.contains("hemmelig"), "{text}");
-        }
+        let wrong = [("host_key", fingerprint.as_str()), ("password", "forkert")];
+        let mut poller = Poller::new(source(port, &wrong).expect("source"), feed_start());
+        let error = poller.poll(&mut MemorySink::default()).await.expect_err("refused");
+        let text = chain(&error);
+        assert!(text.contains("refused; check user") && !text.contains("forkert"), "{text}");
         serving.abort();
     });
+}
+
+#[test]
+fn settings_that_cannot_be_right_are_refused() {
+    let other = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    for (settings, expected) in [
+        (&[("password", "hemmelig")][..], "storage.host_key"),
+        (&[("host_key", other)][..], "either password or private_key_file"),
+        (&[("host_key", other), ("pasword", "hemmelig")][..], "storage: expected host_key"),
+        (&[("host_key", other), ("private_key_file", "/no/such/key")][..], "no key that can be read"),
+    ] {
+        let text = source(22, settings).err().expect("refused");
+        assert!(text.contains(expected) && !text.contains("hemmelig"), "{text}");
+    }
 }

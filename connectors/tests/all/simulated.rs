@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use rettidig_connectors::driver::{CursorStore, poll_once};
 use rettidig_connectors::pseudonym::Cpr;
-use rettidig_connectors::sources::{FeedOptions, build_feed, default_feed_profile, feed_names};
+use rettidig_connectors::sources::feed_names;
 use rettidig_event::{ManualClock, Topic};
 use rettidig_simulator::{Simulation, SimulationOptions, write_files, write_ndjson};
 use serde_json::Value;
 
-use crate::support::{MemorySink, test_key, within};
+use crate::support::{MemorySink, by_rename, feed_at, test_key, within};
 
 /// Source, id and revision to the event; repeated ones must be equal.
 fn by_identity(events: impl Iterator<Item = Value>) -> BTreeMap<(String, String, i64), Value> {
@@ -49,14 +49,10 @@ fn files_of_the_simulator_become_its_events() {
         let mut sink = MemorySink::default();
         let clock = ManualClock::new("2026-10-01T06:00:00Z".parse().expect("instant"));
         let store = CursorStore::new(folder.path().join("cursors"));
-        let storage = BTreeMap::new();
         for name in feed_names() {
-            let profile =
-                default_feed_profile(name).expect("profile").replace("{ stable_seconds: 60 }", "rename");
             let place = files.join(name);
             let place = place.to_str().expect("path");
-            let options = FeedOptions { place, storage: &storage, key: test_key() };
-            let mut source = build_feed(name, Some(&profile), &options).expect("source");
+            let mut source = feed_at(name, Some(&by_rename(name)), place, &[]).expect("source");
             loop {
                 let before = sink.sent.len();
                 let outcome = poll_once(source.as_mut(), &store, &clock, &mut sink).await.expect("poll");

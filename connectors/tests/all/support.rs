@@ -2,16 +2,18 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
 use rettidig_connectors::driver::{CursorStore, PollError, poll_once};
 use rettidig_connectors::http::Pause;
 use rettidig_connectors::pseudonym::PseudonymKey;
 use rettidig_connectors::replay::{REPLAY_STEPS, ReplayServer};
-use rettidig_connectors::sources::{FeedOptions, Options, build_feed, build_with};
+use rettidig_connectors::sources::{FeedOptions, Options, build_feed, build_with, default_feed_profile};
 use rettidig_event::{Clock as _, DeadLetter, ManualClock, PollOutcome, Sink, SinkError, Source, Topic};
 use secrecy::SecretString;
 use serde_json::Value;
@@ -102,6 +104,32 @@ impl MemorySink {
     }
 }
 
+/// Does something just before the first event arrives: in the middle of reading a file.
+pub struct AtFirst {
+    action: Option<BoxFuture<'static, ()>>,
+    pub sink: MemorySink,
+}
+
+impl AtFirst {
+    pub fn new(action: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self { action: Some(Box::pin(action)), sink: MemorySink::default() }
+    }
+}
+
+#[async_trait]
+impl Sink for AtFirst {
+    async fn send(&mut self, topic: Topic, key: &str, payload: Vec<u8>) -> Result<(), SinkError> {
+        if let Some(action) = self.action.take() {
+            action.await;
+        }
+        self.sink.send(topic, key, payload).await
+    }
+
+    async fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
 /// Records waits and returns at once.
 pub fn recorder() -> (Pause, Arc<Mutex<Vec<Duration>>>) {
     let waits: Arc<Mutex<Vec<Duration>>> = Arc::default();
@@ -113,43 +141,26 @@ pub fn recorder() -> (Pause, Arc<Mutex<Vec<Duration>>>) {
     (pause, waits)
 }
 
-/// A server, a source polled against it, a cursor folder, a clock.
-pub struct Bench {
-    pub server: ReplayServer,
+/// A source, its cursor in a folder of its own, and a clock.
+pub struct Poller {
     pub source: Box<dyn Source>,
     pub store: CursorStore,
     pub clock: ManualClock,
-    pub waits: Arc<Mutex<Vec<Duration>>>,
     pub folder: tempfile::TempDir,
-    name: String,
-    yaml: Option<String>,
 }
 
-pub const TOKEN: &str = "hemmelig-4711";
-
-impl Bench {
-    pub async fn new(name: &str, yaml: Option<&str>) -> Self {
-        let address = "127.0.0.1:0".parse().expect("address");
-        let server = ReplayServer::start_with_token(address, Some(TOKEN)).await.expect("server");
+impl Poller {
+    pub fn new(source: Box<dyn Source>, now: DateTime<Utc>) -> Self {
         let folder = tempfile::tempdir().expect("folder");
+        Self::within(folder, source, now)
+    }
+
+    fn within(folder: tempfile::TempDir, source: Box<dyn Source>, now: DateTime<Utc>) -> Self {
         let store = CursorStore::new(folder.path().join("cursors"));
-        let (source, waits) = source(name, yaml, &server);
-        let yaml = yaml.map(str::to_owned);
-        let clock = ManualClock::new(instant(0));
-        Self { server, source, store, clock, waits, folder, name: name.to_owned(), yaml }
+        Self { source, store, clock: ManualClock::new(now), folder }
     }
 
-    /// As after a restart of the program: the same cursor folder, another source.
-    pub fn restart(&mut self) {
-        (self.source, self.waits) = source(&self.name, self.yaml.as_deref(), &self.server);
-    }
-
-    pub fn step(&self, step: usize) {
-        self.server.set_step(step);
-        self.clock.set(instant(step));
-    }
-
-    pub async fn poll(&mut self, sink: &mut MemorySink) -> Result<PollOutcome, PollError> {
+    pub async fn poll(&mut self, sink: &mut dyn Sink) -> Result<PollOutcome, PollError> {
         poll_once(self.source.as_mut(), &self.store, &self.clock, sink).await
     }
 
@@ -165,7 +176,56 @@ impl Bench {
     }
 
     pub fn cursor(&self) -> Value {
-        self.store.load(&self.name).expect("cursor")
+        self.store.load(self.source.name()).expect("cursor")
+    }
+
+    pub fn later(&self, seconds: i64) {
+        self.clock.set(self.clock.now() + chrono::Duration::seconds(seconds));
+    }
+}
+
+/// A server and a source that is polled against it.
+pub struct Bench {
+    pub server: ReplayServer,
+    pub waits: Arc<Mutex<Vec<Duration>>>,
+    poller: Poller,
+    name: String,
+    yaml: Option<String>,
+}
+
+impl Deref for Bench {
+    type Target = Poller;
+
+    fn deref(&self) -> &Poller {
+        &self.poller
+    }
+}
+
+impl DerefMut for Bench {
+    fn deref_mut(&mut self) -> &mut Poller {
+        &mut self.poller
+    }
+}
+
+pub const TOKEN: &str = "hemmelig-4711";
+
+impl Bench {
+    pub async fn new(name: &str, yaml: Option<&str>) -> Self {
+        let address = "127.0.0.1:0".parse().expect("address");
+        let server = ReplayServer::start_with_token(address, Some(TOKEN)).await.expect("server");
+        let (source, waits) = source(name, yaml, &server);
+        let yaml = yaml.map(str::to_owned);
+        Self { server, waits, poller: Poller::new(source, instant(0)), name: name.to_owned(), yaml }
+    }
+
+    /// As after a restart of the program: the same cursor folder, another source.
+    pub fn restart(&mut self) {
+        (self.poller.source, self.waits) = source(&self.name, self.yaml.as_deref(), &self.server);
+    }
+
+    pub fn step(&self, step: usize) {
+        self.server.set_step(step);
+        self.clock.set(instant(step));
     }
 }
 
@@ -247,23 +307,29 @@ pub fn test_key() -> Arc<PseudonymKey> {
     Arc::new(PseudonymKey::from_text(text).expect("key"))
 }
 
-/// A folder of files with person records, a source that reads it, a cursor folder, a clock.
-pub struct FeedBench {
-    pub source: Box<dyn Source>,
-    pub store: CursorStore,
-    pub clock: ManualClock,
-    pub folder: tempfile::TempDir,
-    name: String,
+/// A folder that files with person records arrive in, and a source that reads it.
+pub struct FeedBench(Poller);
+
+impl Deref for FeedBench {
+    type Target = Poller;
+
+    fn deref(&self) -> &Poller {
+        &self.0
+    }
+}
+
+impl DerefMut for FeedBench {
+    fn deref_mut(&mut self) -> &mut Poller {
+        &mut self.0
+    }
 }
 
 impl FeedBench {
     pub fn new(name: &str, yaml: Option<&str>) -> Self {
         let folder = tempfile::tempdir().expect("folder");
         std::fs::create_dir(folder.path().join("drop")).expect("folder");
-        let store = CursorStore::new(folder.path().join("cursors"));
-        let clock = ManualClock::new("2026-08-20T06:00:00Z".parse().expect("instant"));
         let source = feed(name, yaml, folder.path());
-        Self { source, store, clock, folder, name: name.to_owned() }
+        Self(Poller::within(folder, source, feed_start()))
     }
 
     pub fn path(&self, name: &str) -> std::path::PathBuf {
@@ -274,36 +340,56 @@ impl FeedBench {
         std::fs::write(self.path(name), bytes).expect("write");
     }
 
-    pub fn later(&self, seconds: i64) {
-        self.clock.set(self.clock.now() + chrono::Duration::seconds(seconds));
-    }
-
-    pub async fn poll(&mut self, sink: &mut MemorySink) -> Result<PollOutcome, PollError> {
-        poll_once(self.source.as_mut(), &self.store, &self.clock, sink).await
-    }
-
     /// Polls twice, a minute apart, so that what lies there is stable.
     pub async fn polled(&mut self) -> (PollOutcome, MemorySink) {
         let mut sink = MemorySink::default();
         self.poll(&mut sink).await.expect("poll");
         assert!(sink.sent.is_empty(), "nothing is read at first sight");
         self.later(60);
-        let outcome = self.poll(&mut sink).await.expect("poll");
-        let letters = sink.dead_letters().len();
-        assert_eq!(outcome.records as usize + letters, sink.sent.len());
-        assert_eq!(outcome.dead_letters as usize, letters);
-        sink.assert_decodable();
-        (outcome, sink)
+        self.0.polled().await
     }
+}
 
-    pub fn cursor(&self) -> Value {
-        self.store.load(&self.name).expect("cursor")
-    }
+/// When polling for files with person records begins.
+pub fn feed_start() -> DateTime<Utc> {
+    "2026-08-20T06:00:00Z".parse().expect("instant")
 }
 
 pub fn feed(name: &str, yaml: Option<&str>, folder: &std::path::Path) -> Box<dyn Source> {
     let place = folder.join("drop");
-    let storage = BTreeMap::new();
-    let options = FeedOptions { place: place.to_str().expect("path"), storage: &storage, key: test_key() };
-    build_feed(name, yaml, &options).expect("source")
+    feed_at(name, yaml, place.to_str().expect("path"), &[]).expect("source")
+}
+
+/// A source of files at any place, with the settings of its storage.
+pub fn feed_at(
+    name: &str,
+    yaml: Option<&str>,
+    place: &str,
+    settings: &[(&str, &str)],
+) -> Result<Box<dyn Source>, String> {
+    let storage: BTreeMap<String, String> =
+        settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    build_feed(name, yaml, &FeedOptions { place, storage: &storage, key: test_key() })
+        .map_err(|error| error.to_string())
+}
+
+/// A shipped profile that takes every file whose name fits as complete.
+pub fn by_rename(name: &str) -> String {
+    edited(name, "{ stable_seconds: 60 }", "rename")
+}
+
+/// A shipped profile with another line in place of one of its own.
+pub fn edited(name: &str, from: &str, to: &str) -> String {
+    let profile = default_feed_profile(name).expect("profile");
+    assert!(profile.contains(from), "{from}");
+    profile.replace(from, to)
+}
+
+/// A file of the profile `income` with so many rows.
+pub fn income_rows(rows: usize) -> String {
+    let mut text = "cpr;maaned;loen_kr;timer;indberetning_id;revision\n".to_owned();
+    for row in 0..rows {
+        text.push_str(&format!("6101701234;2026-07;28,00;1;A{row};1\n"));
+    }
+    text
 }

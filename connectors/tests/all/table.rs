@@ -1,21 +1,19 @@
 //! The table poller against a real PostgreSQL, started for the test in a temporary folder on a free port.
 //!
-//! The server comes with the system's packages (scripts/setup.sh). It refuses to run as root: the test then hands
-//! the folder to the user `postgres` and starts it as that one. Where there is no server the tests say so on
-//! standard error and pass, because a developer's machine need not have one.
+//! The server comes with the system's packages (scripts/setup.sh); without it the tests fail and say so. It refuses
+//! to run as root: the test then hands the folder to the user `postgres` and starts it as that one.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
-use rettidig_connectors::driver::{CursorStore, PollError, chain, poll_once};
+use rettidig_connectors::driver::chain;
 use rettidig_connectors::sources::{TableOptions, build_table};
-use rettidig_event::{ManualClock, PollOutcome, Source, Topic};
+use rettidig_event::Topic;
 use secrecy::SecretString;
 use tokio_postgres::{Client, NoTls};
 
-use crate::support::{MemorySink, test_key, within};
+use crate::program::{Program, free_port, is_root};
+use crate::support::{MemorySink, Poller, feed_start, test_key, within};
 
 const PROFILE: &str = "
 source: fagsystem
@@ -63,25 +61,9 @@ fn server_program(name: &str) -> PathBuf {
 }
 
 struct Server {
-    child: Child,
+    _program: Program,
     port: u16,
     _folder: tempfile::TempDir,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Ends the process that was started here, and with it its children.
-        let asked = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
-        if !asked.is_ok_and(|status| status.success()) {
-            let _ = self.child.kill();
-        }
-        let _ = self.child.wait();
-    }
-}
-
-fn is_root() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status.lines().any(|line| line.starts_with("Uid:\t0\t"))
 }
 
 /// As the user `postgres` if this is root: the program takes that one's place, so its id is the server's.
@@ -94,7 +76,7 @@ fn command(program: &Path) -> Command {
     command
 }
 
-fn start() -> Server {
+async fn start() -> Server {
     let (initdb, postgres) = (server_program("initdb"), server_program("postgres"));
     let folder = tempfile::tempdir().expect("folder");
     if is_root() {
@@ -110,29 +92,21 @@ fn start() -> Server {
         .status()
         .expect("initdb");
     assert!(made.success(), "initdb");
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|socket| socket.local_addr())
-        .expect("port")
-        .port();
-    let child = command(&postgres)
-        .current_dir(folder.path())
-        .arg("-D")
-        .arg(&data)
-        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k", "", "-c", "fsync=off"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("postgres");
-    Server { child, port, _folder: folder }
+    let port = free_port();
+    let mut command = command(&postgres);
+    command.current_dir(folder.path()).arg("-D").arg(&data);
+    command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k", "", "-c", "fsync=off"]);
+    // Its own words, whatever language the machine speaks.
+    command.env("LC_ALL", "C").args(["-c", "lc_messages=C"]);
+    let ready = "database system is ready to accept connections";
+    let (program, _) = Program::start(&mut command, "-INT", ready).await;
+    Server { _program: program, port, _folder: folder }
 }
 
 struct Bench {
     server: Server,
     client: Client,
-    source: Box<dyn Source>,
-    store: CursorStore,
-    clock: ManualClock,
-    _folder: tempfile::TempDir,
+    poller: Poller,
 }
 
 impl Server {
@@ -140,29 +114,21 @@ impl Server {
         format!("postgres://test@127.0.0.1:{}/postgres", self.port)
     }
 
-    /// Connects as soon as the server is up; the test's own time limit ends the waiting.
     async fn connect(&self) -> Client {
-        loop {
-            if let Ok((client, connection)) = tokio_postgres::connect(&self.address(), NoTls).await {
-                tokio::spawn(connection);
-                return client;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let (client, connection) = tokio_postgres::connect(&self.address(), NoTls).await.expect("connection");
+        tokio::spawn(connection);
+        client
     }
 }
 
 impl Bench {
     async fn new(profile: &str) -> Self {
-        let server = start();
+        let server = start().await;
         let client = server.connect().await;
         client.batch_execute(SCHEMA).await.expect("schema");
         let options = TableOptions { connection: SecretString::from(server.address()), key: test_key() };
         let source = build_table("fagsystem", profile, &options).expect("source");
-        let folder = tempfile::tempdir().expect("folder");
-        let store = CursorStore::new(folder.path());
-        let clock = ManualClock::new("2026-08-20T06:00:00Z".parse().expect("instant"));
-        Self { server, client, source, store, clock, _folder: folder }
+        Self { server, client, poller: Poller::new(source, feed_start()) }
     }
 
     async fn insert(&self, cpr: &str, amount: &str) {
@@ -172,24 +138,20 @@ impl Bench {
         );
         self.client.batch_execute(&sql).await.expect("insert");
     }
-
-    async fn poll(&mut self, sink: &mut MemorySink) -> Result<PollOutcome, PollError> {
-        poll_once(self.source.as_mut(), &self.store, &self.clock, sink).await
-    }
 }
 
 #[test]
 fn rows_are_read_once_in_batches_and_bad_ones_put_aside() {
-    within(120, async {
+    within(300, async {
         let mut bench = Bench::new(PROFILE).await;
         let mut sink = MemorySink::default();
-        let outcome = bench.poll(&mut sink).await.expect("poll");
+        let outcome = bench.poller.poll(&mut sink).await.expect("poll");
         assert_eq!((outcome.records, sink.sent.len()), (0, 0), "an empty table is no delivery");
         for cpr in ["610170-1234", "7112991235", "610170 1234", "101701234", "8902360004"] {
             bench.insert(cpr, "12500.50").await;
         }
         bench.insert("6101701234", "null").await;
-        let outcome = bench.poll(&mut sink).await.expect("poll");
+        let outcome = bench.poller.poll(&mut sink).await.expect("poll");
         sink.assert_decodable();
         // Three payments and a delivery; two bad numbers and a missing amount.
         assert_eq!((outcome.records, outcome.dead_letters), (4, 3));
@@ -211,7 +173,7 @@ fn rows_are_read_once_in_batches_and_bad_ones_put_aside() {
 
         // Nothing new, then one more; after a restart of the source the cursor goes on.
         let mut sink = MemorySink::default();
-        bench.poll(&mut sink).await.expect("poll");
+        bench.poller.poll(&mut sink).await.expect("poll");
         assert!(sink.sent.is_empty());
         bench
             .client
@@ -223,8 +185,8 @@ fn rows_are_read_once_in_batches_and_bad_ones_put_aside() {
             .expect("insert");
         let options =
             TableOptions { connection: SecretString::from(bench.server.address()), key: test_key() };
-        bench.source = build_table("fagsystem", PROFILE, &options).expect("source");
-        bench.poll(&mut sink).await.expect("poll");
+        bench.poller.source = build_table("fagsystem", PROFILE, &options).expect("source");
+        bench.poller.poll(&mut sink).await.expect("poll");
         assert_eq!((sink.of(Topic::Payments).len(), sink.sent.len()), (1, 2));
         assert_eq!(sink.of(Topic::Payments)[0]["op"], "delete");
     });
@@ -234,7 +196,7 @@ fn rows_are_read_once_in_batches_and_bad_ones_put_aside() {
 /// key and stays open while a later one commits.
 #[test]
 fn a_row_that_is_committed_late_is_not_lost() {
-    within(120, async {
+    within(300, async {
         let mut bench = Bench::new(PROFILE).await;
         let slow = bench.server.connect().await;
         slow.batch_execute(
@@ -244,10 +206,10 @@ fn a_row_that_is_committed_late_is_not_lost() {
         .expect("insert");
         bench.insert("7112991235", "2").await;
         let mut sink = MemorySink::default();
-        bench.poll(&mut sink).await.expect("poll");
+        bench.poller.poll(&mut sink).await.expect("poll");
         assert!(sink.sent.is_empty(), "the second row waits for the first");
         slow.batch_execute("commit").await.expect("commit");
-        bench.poll(&mut sink).await.expect("poll");
+        bench.poller.poll(&mut sink).await.expect("poll");
         let amounts: Vec<_> =
             sink.of(Topic::Payments).iter().map(|event| event["amount_oere"].clone()).collect();
         assert_eq!(amounts, [100, 200]);
@@ -256,21 +218,18 @@ fn a_row_that_is_committed_late_is_not_lost() {
 
 #[test]
 fn what_is_wrong_is_told_without_values() {
-    within(120, async {
+    within(300, async {
         let wrong = PROFILE.replace("amount: beløb", "amount: beloeb");
         let mut bench = Bench::new(&wrong).await;
-        let error = bench.poll(&mut MemorySink::default()).await.expect_err("no such column");
+        let error = bench.poller.poll(&mut MemorySink::default()).await.expect_err("no such column");
         assert!(error.is_final() && chain(&error).contains("SQLSTATE 42703"), "{}", chain(&error));
-        let Server { port, .. } = bench.server;
+        let port = bench.server.port;
         drop(bench);
         let connection = SecretString::from(format!("postgres://test:hemmelig@127.0.0.1:{port}/postgres"));
-        let mut source =
+        let source =
             build_table("fagsystem", PROFILE, &TableOptions { connection, key: test_key() }).expect("source");
-        let store = CursorStore::new(tempfile::tempdir().expect("folder").path());
-        let clock = Arc::new(ManualClock::new("2026-08-20T06:00:00Z".parse().expect("instant")));
-        let error = poll_once(source.as_mut(), &store, clock.as_ref(), &mut MemorySink::default())
-            .await
-            .expect_err("nobody there");
+        let mut poller = Poller::new(source, feed_start());
+        let error = poller.poll(&mut MemorySink::default()).await.expect_err("nobody there");
         assert!(!error.is_final() && !chain(&error).contains("hemmelig"), "{}", chain(&error));
     });
 }

@@ -13,7 +13,6 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use object_store::path::Path;
 use object_store::{Error, ObjectMeta};
 use reqwest::Url;
 use russh::client::{Handle, Handler};
@@ -25,7 +24,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::AsyncReadExt as _;
 use tokio_util::io::ReaderStream;
 
-use super::{Listing, NAMES_MAX};
+use super::{Listing, NAMES_MAX, location, too_many};
 
 /// Time to connect and log in, and for one answer.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(30);
@@ -95,8 +94,8 @@ impl Server {
         Ok(Self {
             host: url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
             port: url.port().unwrap_or(22),
-            user: url.username().to_owned(),
-            folder: url.path().trim_end_matches('/').to_owned(),
+            user: decoded(url.username())?,
+            folder: decoded(url.path().trim_end_matches('/'))?,
             host_key: host_key.trim().to_owned(),
             login,
         })
@@ -164,7 +163,7 @@ impl Server {
             listing.names.insert(name);
         }
         if listing.names.len() > NAMES_MAX {
-            return Err(format!("more than {NAMES_MAX} names; move away what was read"));
+            return Err(too_many());
         }
         Ok(listing)
     }
@@ -187,10 +186,16 @@ impl Server {
     }
 }
 
+/// Part of an address as the server knows it: `%40` is `@`, and `ø` is `ø` again.
+fn decoded(text: &str) -> Result<String, String> {
+    let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
+    decoded.map(Into::into).map_err(|_| "place: what is percent-encoded in it is no UTF-8".to_owned())
+}
+
 fn meta(name: &str, attributes: &FileAttributes) -> ObjectMeta {
     let modified = attributes.mtime.and_then(|seconds| DateTime::from_timestamp(i64::from(seconds), 0));
     ObjectMeta {
-        location: Path::from(name),
+        location: location(name),
         last_modified: modified.unwrap_or(DateTime::<Utc>::UNIX_EPOCH),
         size: attributes.len(),
         e_tag: None,
