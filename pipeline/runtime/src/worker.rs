@@ -21,7 +21,7 @@ const GATHER: Duration = Duration::from_millis(30);
 
 /// A burst is taken whole: after that time as long as one message follows the other within [`PAUSE`], up to this.
 const GATHER_MAX: Duration = Duration::from_millis(500);
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Messages in one batch of [`Worker::run`].
 const BATCH_MESSAGES_MAX: u64 = 200_000;
