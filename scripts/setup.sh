@@ -60,8 +60,11 @@ if ((${#packages[@]})); then
     say "installing ${packages[*]}"
     # The tests start sshd themselves; installing it must not open this machine to logins from outside.
     if [[ " ${packages[*]} " == *" openssh-server "* ]] && has systemctl; then
-        "${as_root[@]}" systemctl mask ssh.service ssh.socket >&2
-        say "the system's own SSH server stays off; to have it: systemctl unmask ssh.service ssh.socket"
+        if "${as_root[@]}" systemctl mask ssh.service ssh.socket >&2; then
+            say "the system's own SSH server stays off; to have it: systemctl unmask ssh.service ssh.socket"
+        else
+            say "could not mask ssh.service: look whether installing openssh-server has started it"
+        fi
     fi
     "${as_root[@]}" apt-get update --quiet >&2
     "${as_root[@]}" "${install[@]}" >&2
