@@ -45,6 +45,7 @@ need python3-venv "keeps the checks' packages apart" python_venv
 need postgresql "the table poller is tested against a server of its own" postgres_server
 need openssh-client "makes the keys of the SFTP test" has ssh-keygen
 need openssh-server "reading over SFTP is tested against a server of its own" test -x /usr/sbin/sshd
+need ca-certificates "connections over TLS trust the system's authorities" test -s /etc/ssl/certs/ca-certificates.crt
 need util-linux "lets one of two runs make the Python environment" has flock
 
 if ((${#packages[@]})); then

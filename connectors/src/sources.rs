@@ -7,6 +7,7 @@
 //! and a municipality adds one of its own by its text alone. They are built with the pseudonym key or not at all.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rettidig_event::Source;
@@ -174,6 +175,8 @@ pub fn build_feed(
 pub struct TableOptions {
     /// The connection, `postgres://user:password@host/database`: a secret.
     pub connection: SecretString,
+    /// A file with the certificate authorities that are trusted (PEM); without it those of the system.
+    pub ca_file: Option<PathBuf>,
     /// The key of the pseudonyms.
     pub key: Arc<PseudonymKey>,
 }

@@ -6,18 +6,24 @@
 //! that shows up late would be passed over for ever. It needs a table; for a view it has to be off, and then the
 //! view must see to that itself. The session only reads.
 //!
-//! There is no TLS here: only a server on this machine, or a tunnel's end on it, is connected to.
+//! A server on another machine is connected to over TLS only, and only if its certificate holds: for its name, and
+//! from an authority of the system or of `ca_file`. One on this machine, or a tunnel's end on it, may do without.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rettidig_event::{Clock, PollOutcome, Sink, Source, SourceError};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::TableOptions;
 use crate::emit::{Emitter, not_a_cursor};
@@ -51,15 +57,21 @@ pub(super) fn build(name: &str, yaml: &str, options: &TableOptions) -> Result<Bo
             "records[0].id: a row has neither file nor line; its id must come from its columns",
         ));
     }
-    let connection = connection(options.connection.expose_secret()).map_err(failed)?;
+    let connection =
+        connection(options.connection.expose_secret(), options.ca_file.is_some()).map_err(failed)?;
+    let tls = match connection.get_ssl_mode() {
+        SslMode::Require => Some(tls(options.ca_file.as_deref()).map_err(|error| failed(&error))?),
+        _ => None,
+    };
     let key = Arc::clone(&options.key);
     tracing::info!(source = name, key_id = key.key_id(), "person source, its pseudonyms made with this key");
     let sql = sql(&table, &profile.records[0].names);
-    Ok(Box::new(TableSource { name: name.to_owned(), profile, table, sql, connection, key }))
+    Ok(Box::new(TableSource { name: name.to_owned(), profile, table, sql, connection, tls, key }))
 }
 
-/// The connection's settings; the address itself is never repeated.
-fn connection(address: &str) -> Result<Config, &'static str> {
+/// The connection's settings; the address itself is never repeated. With `needs_tls` a server on this machine has to
+/// speak TLS too.
+fn connection(address: &str, needs_tls: bool) -> Result<Config, &'static str> {
     let mut config: Config = address
         .parse()
         .map_err(|_| "connection: expected an address such as postgres://user:password@localhost/database")?;
@@ -68,15 +80,57 @@ fn connection(address: &str) -> Result<Config, &'static str> {
         #[cfg(unix)]
         Host::Unix(_) => true,
     };
-    let addresses = config.get_hostaddrs().iter().all(IpAddr::is_loopback);
-    if config.get_hosts().is_empty() || !config.get_hosts().iter().all(here) || !addresses {
-        return Err("connection: without TLS only a server or a tunnel on this machine is connected to");
+    if config.get_hosts().is_empty() {
+        return Err("connection: expected a host");
     }
-    if config.get_ssl_mode() == SslMode::Require {
-        return Err("connection: TLS is not built in; let a tunnel on this machine do it");
-    }
+    let is_here =
+        config.get_hosts().iter().all(here) && config.get_hostaddrs().iter().all(IpAddr::is_loopback);
+    match config.get_ssl_mode() {
+        SslMode::Disable if !is_here || needs_tls => {
+            return Err(
+                "connection: only a server or a tunnel on this machine is connected to without TLS, and not \
+                        with ca_file: leave sslmode=disable away",
+            );
+        }
+        mode if !is_here || needs_tls || mode == SslMode::Require => config.ssl_mode(SslMode::Require),
+        // Whether a server on this machine offers it or not, the same happens every time.
+        _ => config.ssl_mode(SslMode::Disable),
+    };
     config.options(SESSION).application_name("rettidig").connect_timeout(CONNECT_TIME_MAX);
     Ok(config)
+}
+
+/// TLS that trusts the authorities of a file or, without one, of the system.
+fn tls(ca_file: Option<&Path>) -> Result<MakeRustlsConnect, String> {
+    let mut roots = RootCertStore::empty();
+    match ca_file {
+        Some(file) => {
+            let unusable = |error: &dyn std::fmt::Display| {
+                format!("ca_file: {}: expected certificates in PEM: {error}", file.display())
+            };
+            let certificates = CertificateDer::pem_file_iter(file).map_err(|error| unusable(&error))?;
+            for certificate in certificates {
+                let certificate = certificate.map_err(|error| unusable(&error))?;
+                roots.add(certificate).map_err(|error| unusable(&error))?;
+            }
+            if roots.is_empty() {
+                return Err(unusable(&"there is none in it"));
+            }
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if roots.is_empty() {
+                return Err("connection: this system trusts no certificate authority; name one with ca_file"
+                    .to_owned());
+            }
+        }
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("connection: {error}"))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(MakeRustlsConnect::new(config))
 }
 
 fn quoted(name: &str) -> String {
@@ -102,6 +156,7 @@ struct TableSource {
     table: Table,
     sql: String,
     connection: Config,
+    tls: Option<MakeRustlsConnect>,
     key: Arc<PseudonymKey>,
 }
 
@@ -119,12 +174,10 @@ impl Source for TableSource {
     ) -> Result<PollOutcome, SourceError> {
         let now = clock.now();
         let mut last = self.read_cursor(cursor)?;
-        let connected = tokio::time::timeout(CONNECT_TIME_MAX, self.connection.connect(NoTls)).await;
-        let (client, connection) = connected
+        let client = tokio::time::timeout(CONNECT_TIME_MAX, self.connect())
+            .await
             .map_err(|_| self.retry("connecting", "no answer in time"))?
             .map_err(|error| self.failed("connecting", &error))?;
-        // Ends by itself when the client is dropped.
-        let _task = tokio::spawn(connection);
 
         let mut emitter = Emitter::new(sink, &self.profile.source, &self.profile.source, now);
         let file = format!("table {}", self.table.relation.join("."));
@@ -156,6 +209,18 @@ impl Source for TableSource {
 type KeyedRow = (i64, Vec<Option<String>>);
 
 impl TableSource {
+    /// A client; what carries it ends by itself when it is dropped.
+    async fn connect(&self) -> Result<Client, tokio_postgres::Error> {
+        if let Some(tls) = &self.tls {
+            let (client, connection) = self.connection.connect(tls.clone()).await?;
+            tokio::spawn(connection);
+            return Ok(client);
+        }
+        let (client, connection) = self.connection.connect(NoTls).await?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
     async fn batch(&self, client: &Client, last: Option<i64>) -> Result<Vec<KeyedRow>, SourceError> {
         const READING: &str = "reading rows";
         let after = last.unwrap_or(i64::MIN);

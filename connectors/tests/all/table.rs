@@ -3,6 +3,7 @@
 //! The server comes with the system's packages (scripts/setup.sh); without it the tests fail and say so. It refuses
 //! to run as root: the test then hands the folder to the user `postgres` and starts it as that one.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -76,7 +77,26 @@ fn command(program: &Path) -> Command {
     command
 }
 
+/// A certificate for a name from an authority of its own, and its key, in PEM; the authority's certificate comes last.
+fn certificate(name: &str) -> [String; 3] {
+    let mut authority = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
+    authority.distinguished_name.push(rcgen::DnType::CommonName, format!("authority for {name}"));
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority_key = rcgen::KeyPair::generate().expect("a key");
+    let authority_certificate = authority.self_signed(&authority_key).expect("an authority");
+    let issuer = rcgen::Issuer::new(authority, authority_key);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let server = rcgen::CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+    let certificate = server.signed_by(&key, &issuer).expect("a certificate");
+    [certificate.pem(), key.serialize_pem(), authority_certificate.pem()]
+}
+
 async fn start() -> Server {
+    start_with(None).await
+}
+
+/// With a certificate and its key nobody is let in without TLS.
+async fn start_with(tls: Option<[&str; 2]>) -> Server {
     let (initdb, postgres) = (server_program("initdb"), server_program("postgres"));
     let folder = tempfile::tempdir().expect("folder");
     if is_root() {
@@ -95,12 +115,29 @@ async fn start() -> Server {
     let port = free_port();
     let mut command = command(&postgres);
     command.current_dir(folder.path()).arg("-D").arg(&data);
+    if let Some(tls) = tls {
+        for (name, text) in ["server.crt", "server.key"].into_iter().zip(tls) {
+            let file = data.join(name);
+            std::fs::write(&file, text).expect("written");
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("permissions");
+            if is_root() {
+                let owned = Command::new("chown").arg("postgres").arg(&file).status().expect("chown");
+                assert!(owned.success());
+            }
+        }
+        std::fs::write(data.join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 trust\n").expect("written");
+        command.args(["-c", "ssl=on"]);
+    }
     command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k", "", "-c", "fsync=off"]);
     // Its own words, whatever language the machine speaks.
     command.env("LC_ALL", "C").args(["-c", "lc_messages=C"]);
     let ready = "database system is ready to accept connections";
     let (program, _) = Program::start(&mut command, "-INT", ready).await;
     Server { _program: program, port, _folder: folder }
+}
+
+fn options(address: String) -> TableOptions {
+    TableOptions { connection: SecretString::from(address), ca_file: None, key: test_key() }
 }
 
 struct Bench {
@@ -126,8 +163,7 @@ impl Bench {
         let server = start().await;
         let client = server.connect().await;
         client.batch_execute(SCHEMA).await.expect("schema");
-        let options = TableOptions { connection: SecretString::from(server.address()), key: test_key() };
-        let source = build_table("fagsystem", profile, &options).expect("source");
+        let source = build_table("fagsystem", profile, &options(server.address())).expect("source");
         Self { server, client, poller: Poller::new(source, feed_start()) }
     }
 
@@ -183,8 +219,7 @@ fn rows_are_read_once_in_batches_and_bad_ones_put_aside() {
             )
             .await
             .expect("insert");
-        let options =
-            TableOptions { connection: SecretString::from(bench.server.address()), key: test_key() };
+        let options = options(bench.server.address());
         bench.poller.source = build_table("fagsystem", PROFILE, &options).expect("source");
         bench.poller.poll(&mut sink).await.expect("poll");
         assert_eq!((sink.of(Topic::Payments).len(), sink.sent.len()), (1, 2));
@@ -225,29 +260,70 @@ fn what_is_wrong_is_told_without_values() {
         assert!(error.is_final() && chain(&error).contains("SQLSTATE 42703"), "{}", chain(&error));
         let port = bench.server.port;
         drop(bench);
-        let connection = SecretString::from(format!("postgres://test:hemmelig@127.0.0.1:{port}/postgres"));
-        let source =
-            build_table("fagsystem", PROFILE, &TableOptions { connection, key: test_key() }).expect("source");
+        let options = options(format!("postgres://test:hemmelig@127.0.0.1:{port}/postgres"));
+        let source = build_table("fagsystem", PROFILE, &options).expect("source");
         let mut poller = Poller::new(source, feed_start());
         let error = poller.poll(&mut MemorySink::default()).await.expect_err("nobody there");
         assert!(!error.is_final() && !chain(&error).contains("hemmelig"), "{}", chain(&error));
     });
 }
 
+/// Goal: rows cross the network encrypted, and only from a server that is the one it should be. Method: a PostgreSQL that lets
+/// nobody in without TLS; the right authority, another one, none but the system's, and a certificate for another name.
+#[test]
+fn a_server_is_believed_over_tls_only_with_a_certificate_that_holds() {
+    within(300, async {
+        let folder = tempfile::tempdir().expect("folder");
+        let [of_server, key, authority] = certificate("127.0.0.1");
+        let [of_other, other_key, other_authority] = certificate("db.example.org");
+        let (ca_file, other_ca_file) = (folder.path().join("ca.pem"), folder.path().join("other.pem"));
+        std::fs::write(&ca_file, authority).expect("written");
+        std::fs::write(&other_ca_file, other_authority).expect("written");
+        let read = async |server: &Server, suffix: &str, ca_file: Option<&Path>| {
+            let address = format!("{}{suffix}", server.address());
+            let options = TableOptions { ca_file: ca_file.map(Path::to_owned), ..options(address) };
+            let source = build_table("fagsystem", PROFILE, &options).expect("source");
+            Poller::new(source, feed_start()).poll(&mut MemorySink::default()).await
+        };
+        let server = start_with(Some([&of_server, &key])).await;
+        // The table is not there: whoever hears that has come in.
+        let error = read(&server, "", Some(&ca_file)).await.expect_err("no table");
+        assert!(chain(&error).contains("SQLSTATE 42P01"), "{}", chain(&error));
+        let error = read(&server, "", None).await.expect_err("no TLS");
+        assert!(error.is_final() && chain(&error).contains("SQLSTATE 28000"), "{}", chain(&error));
+        for (suffix, ca_file) in [("", Some(other_ca_file.as_path())), ("?sslmode=require", None)] {
+            let error = chain(&read(&server, suffix, ca_file).await.expect_err("not trusted"));
+            assert!(error.contains("UnknownIssuer"), "{error}");
+        }
+        let server = start_with(Some([&of_other, &other_key])).await;
+        let error = chain(&read(&server, "", Some(&other_ca_file)).await.expect_err("another name"));
+        assert!(error.contains("not valid for name"), "{error}");
+
+        for (suffix, file, expected) in [
+            ("?sslmode=disable", ca_file, "leave sslmode=disable away"),
+            ("", folder.path().join("none.pem"), "ca_file: "),
+        ] {
+            let address = format!("{}{suffix}", server.address());
+            let options = TableOptions { ca_file: Some(file), ..options(address) };
+            let error = build_table("fagsystem", PROFILE, &options).err().expect("refused").to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    });
+}
+
 #[test]
 fn only_this_machine_is_connected_to_without_tls() {
     for address in [
-        "postgres://u:hemmelig@db.example.org/x",
-        "postgres://u@localhost,10.0.0.1/x",
-        "host=/x sslmode=require",
+        "postgres://u:hemmelig@db.example.org/x?sslmode=disable",
+        "postgres://u@localhost,10.0.0.1/x?sslmode=disable",
+        "user=u password=hemmelig",
         "nonsense",
     ] {
-        let options = TableOptions { connection: SecretString::from(address.to_owned()), key: test_key() };
-        let text = build_table("x", PROFILE, &options).err().expect("refused").to_string();
+        let text =
+            build_table("x", PROFILE, &options(address.to_owned())).err().expect("refused").to_string();
         assert!(text.contains("connection: ") && !text.contains("hemmelig"), "{text}");
     }
-    let options =
-        TableOptions { connection: SecretString::from("host=localhost".to_owned()), key: test_key() };
+    let options = options("host=localhost".to_owned());
     for (from, to, expected) in [
         ("format: table", "format: csv", "only with format: table"),
         ("municipality: 101", "municipality: 102", "table.municipality"),

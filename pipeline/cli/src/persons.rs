@@ -24,7 +24,7 @@ const PUSHED: &str = "ky";
 pub const FEED: &str = "{profile: null, place: null, storage: {}, enabled: true}";
 
 /// As [`FEED`], of a table.
-pub const TABLE: &str = "{profile: null, connection_file: null, enabled: true}";
+pub const TABLE: &str = "{profile: null, connection_file: null, ca_file: null, enabled: true}";
 
 /// As [`FEED`], of one that may push.
 pub const CLIENT: &str = "{municipality: null, token_file: null}";
@@ -45,6 +45,7 @@ pub struct Feed {
 pub struct Table {
     profile: Option<PathBuf>,
     connection_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
     /// Whether it is read.
     pub enabled: bool,
 }
@@ -109,7 +110,8 @@ impl Table {
         let connection = self.connection_file.as_deref().ok_or(
             "connection_file: missing; name the file that holds postgres://user:password@localhost/database",
         )?;
-        let options = TableOptions { connection: secret(connection)?, key: Arc::clone(key) };
+        let connection = secret(connection)?;
+        let options = TableOptions { connection, ca_file: self.ca_file.clone(), key: Arc::clone(key) };
         sources::build_table(name, &read(yaml)?, &options).map_err(|error| error.to_string())
     }
 }
