@@ -26,6 +26,7 @@ use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::recompute::recompute;
 use rettidig_runtime::{Engine, Store, Worker};
 use rettidig_simulator::{Simulation, SimulationOptions};
+use rettidig_tests::Stages;
 use tokio_util::sync::CancellationToken;
 
 /// Months lived before.
@@ -120,19 +121,6 @@ struct Sent {
     partition: i32,
     offset: i64,
     at: Instant,
-}
-
-/// Tells how long the stages took on average, loading included.
-fn tell_stages(exposition: &str) {
-    let value = |series: &str| {
-        let line = exposition.lines().find_map(|line| line.strip_prefix(series));
-        line.and_then(|value| value.trim().parse::<f64>().ok()).unwrap_or(f64::NAN)
-    };
-    for stage in ["decode", "persons", "local", "commit"] {
-        let name = format!("rettidig_{stage}_seconds");
-        let (sum, count) = (value(&format!("{name}_sum")), value(&format!("{name}_count")));
-        println!("{stage}: {count} times, {:.3} s each", sum / count);
-    }
 }
 
 async fn measure(folder: &Path, persons: u64, speed: f64) -> anyhow::Result<()> {
@@ -247,7 +235,8 @@ async fn measure(folder: &Path, persons: u64, speed: f64) -> anyhow::Result<()> 
         memory("VmRSS:"),
         memory("VmHWM:")
     );
-    tell_stages(&metrics.exposition(None, clock.now())?);
+    let stages = Stages::of(&metrics.exposition(None, clock.now())?);
+    println!("stages, loading included: {}", stages.means_since(None));
     broker.shutdown().await?;
     let comparison = recompute(&Store::local(&data)?, &model).await?;
     println!("recomputed {} cells, mismatches={}", comparison.cells, comparison.mismatches);

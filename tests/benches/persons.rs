@@ -30,6 +30,7 @@ use rettidig_runtime::recompute::recompute;
 use rettidig_runtime::{Engine, Snapshot, Store, Worker};
 use rettidig_serve::{Server, Shown};
 use rettidig_simulator::{SimulationOptions, payments_workload};
+use rettidig_tests::Stages;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -69,10 +70,10 @@ fn broker_config(folder: &Path) -> BrokerConfig {
     BrokerConfig::new(folder.join("broker"), || SystemClock.now().timestamp_millis())
 }
 
-async fn open(data: &Path) -> anyhow::Result<Engine> {
+async fn open(data: &Path, metrics: &Arc<Metrics>) -> anyhow::Result<Engine> {
     let clock = Arc::new(ManualClock::new(NOW.parse()?));
     let model = Arc::new(Model::embedded()?);
-    Ok(Engine::open(Store::local(data)?, model, clock, Arc::new(Metrics::new()?)).await?)
+    Ok(Engine::open(Store::local(data)?, model, clock, Arc::clone(metrics)).await?)
 }
 
 fn tell_size(data: &Path) {
@@ -187,8 +188,10 @@ async fn correct(
     corrections: &mut Corrections,
     snapshots: &mut watch::Receiver<Option<Arc<Snapshot>>>,
     kafka: &KafkaConfig,
+    metrics: &Metrics,
 ) -> anyhow::Result<()> {
     let mut sink = KafkaSink::connect(kafka)?;
+    let mut before = Stages::of(&metrics.exposition(None, NOW.parse()?)?);
     for (size, repeats) in [(1, 50), (100, 50), (10_000, 15), (100_000, 5)] {
         let mut times: Vec<Duration> = Vec::new();
         let first = epoch(snapshots);
@@ -212,6 +215,9 @@ async fn correct(
             epoch(snapshots) - first,
             size as f64 * f64::from(repeats) / times.iter().sum::<Duration>().as_secs_f64()
         );
+        let stages = Stages::of(&metrics.exposition(None, NOW.parse()?)?);
+        println!("    stages: {}", stages.means_since(Some(&before)));
+        before = stages;
     }
     Ok(())
 }
@@ -222,10 +228,11 @@ async fn serve(folder: PathBuf) -> anyhow::Result<()> {
     let data = folder.join("data");
     let broker = Broker::start(broker_config(&folder))?;
     let kafka = KafkaConfig { brokers: broker.address().to_string(), ..KafkaConfig::default() };
-    let engine = open(&data).await?;
+    let metrics = Arc::new(Metrics::new()?);
+    let engine = open(&data, &metrics).await?;
     let shown = Shown {
         snapshots: engine.snapshots(),
-        metrics: Arc::new(Metrics::new()?),
+        metrics,
         clock: Arc::new(ManualClock::new(NOW.parse()?)),
         folder: data,
         ready: Arc::default(),
@@ -346,7 +353,8 @@ async fn measure(folder: PathBuf, rows: u64, is_kafka: bool, seed: u64) -> anyho
             begun.elapsed().as_secs_f64()
         );
     }
-    let mut engine = open(&data).await?;
+    let metrics = Arc::new(Metrics::new()?);
+    let mut engine = open(&data, &metrics).await?;
     let begun = Instant::now();
     if !is_kafka {
         engine = from_files(engine, &input).await?;
@@ -378,7 +386,7 @@ async fn measure(folder: PathBuf, rows: u64, is_kafka: bool, seed: u64) -> anyho
         let result = worker.run(&stop, &mut |report| failed = report.err().map(ToString::to_string)).await;
         (result, failed)
     });
-    correct(&mut corrections, &mut snapshots, &kafka).await?;
+    correct(&mut corrections, &mut snapshots, &kafka, &metrics).await?;
     shutdown.cancel();
     let (result, failed) = running.await?;
     result?;
@@ -386,7 +394,7 @@ async fn measure(folder: PathBuf, rows: u64, is_kafka: bool, seed: u64) -> anyho
     broker.shutdown().await?;
     tell_size(&data);
     let begun = Instant::now();
-    let engine = open(&data).await?;
+    let engine = open(&data, &Arc::new(Metrics::new()?)).await?;
     println!(
         "opened again in {:.2} s: {} rows, {} cells",
         begun.elapsed().as_secs_f64(),

@@ -126,3 +126,33 @@ pub fn without_epoch(batch: &RecordBatch) -> RecordBatch {
         (0..schema.fields().len()).filter(|column| schema.field(*column).name() != "epoch").collect();
     batch.project(&keep).expect("columns")
 }
+
+/// The stages of an epoch whose time a worker's metrics tell. `commit` holds `local`.
+const STAGES: [&str; 4] = ["decode", "persons", "local", "commit"];
+
+/// Seconds spent in each stage and how often it ran, from the text of the metrics.
+pub struct Stages([(f64, f64); 4]);
+
+impl Stages {
+    /// Reads the text of the metrics; a stage that is not there gives no numbers.
+    pub fn of(exposition: &str) -> Self {
+        let value = |series: String| {
+            let line = exposition.lines().find_map(|line| line.strip_prefix(&series));
+            line.and_then(|value| value.trim().parse::<f64>().ok()).unwrap_or(f64::NAN)
+        };
+        Self(STAGES.map(|stage| {
+            let of = |what: &str| value(format!("rettidig_{stage}_seconds_{what}"));
+            (of("sum"), of("count"))
+        }))
+    }
+
+    /// How long each stage took on average since an earlier reading.
+    pub fn means_since(&self, before: Option<&Self>) -> String {
+        let means = STAGES.iter().zip(self.0).enumerate().map(|(place, (stage, (sum, count)))| {
+            let (sum_before, count_before) = before.map_or((0.0, 0.0), |before| before.0[place]);
+            let times = count - count_before;
+            format!("{stage} {:.3} s of {times}", (sum - sum_before) / times)
+        });
+        means.collect::<Vec<_>>().join(", ")
+    }
+}
