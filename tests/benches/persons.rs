@@ -46,6 +46,9 @@ const KILLS: usize = 10;
 /// How often a started process is asked.
 const POLL: Duration = Duration::from_millis(10);
 
+/// How long it is asked.
+const ANSWER_MAX: Duration = Duration::from_secs(120);
+
 /// As in the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -268,10 +271,15 @@ fn start(folder: &Path) -> anyhow::Result<(Served, String, String)> {
     Ok((child, server.to_owned(), broker.to_owned()))
 }
 
-/// Whether a path answers.
-async fn answers(server: &str, path: &str) -> bool {
-    let answer = reqwest::get(format!("http://{server}{path}")).await;
-    answer.is_ok_and(|answer| answer.status().is_success())
+/// Asks until a path answers, for a while.
+async fn answered(server: &str, path: &str) -> anyhow::Result<()> {
+    let asking = async {
+        let address = format!("http://{server}{path}");
+        while !reqwest::get(&address).await.is_ok_and(|answer| answer.status().is_success()) {
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    tokio::time::timeout(ANSWER_MAX, asking).await.with_context(|| format!("{path} does not answer"))
 }
 
 /// Kills a process at a random instant while 10,000 corrections are evaluated and committed; times how long a new one takes to
@@ -280,22 +288,16 @@ async fn kill(folder: &Path, corrections: &mut Corrections) -> anyhow::Result<()
     let (mut serving, mut ready) = (Vec::new(), Vec::new());
     let (mut served, mut server, mut broker) = start(folder)?;
     for _ in 0..KILLS {
-        while !answers(&server, "/readyz").await {
-            tokio::time::sleep(POLL).await;
-        }
+        answered(&server, "/readyz").await?;
         let kafka = KafkaConfig { brokers: broker.clone(), ..KafkaConfig::default() };
         produce(&mut KafkaSink::connect(&kafka)?, corrections.batch(10_000)?).await?;
         tokio::time::sleep(Duration::from_millis(corrections.random.u64(0..4_000))).await;
         let begun = Instant::now();
         drop(served);
         (served, server, broker) = start(folder)?;
-        while !answers(&server, "/tables/local_indicators.parquet").await {
-            tokio::time::sleep(POLL).await;
-        }
+        answered(&server, "/tables/local_indicators.parquet").await?;
         serving.push(begun.elapsed());
-        while !answers(&server, "/readyz").await {
-            tokio::time::sleep(POLL).await;
-        }
+        answered(&server, "/readyz").await?;
         ready.push(begun.elapsed());
     }
     drop(served);

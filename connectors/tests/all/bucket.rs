@@ -151,15 +151,7 @@ fn objects_become_the_same_events_as_files_of_a_folder() {
             folder.drop_file(name, &raw(file));
             server.put(name, &raw(file)).await;
             let mut poller = Poller::new(server.source(source, None), feed_start());
-            assert!(poller.polled().await.1.sent.is_empty(), "nothing is read at first sight");
-            poller.later(60);
-            let (outcome, sink) = poller.polled().await;
-            assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
-            assert!(!sink.sent.is_empty() && sink.sent == folder.polled().await.1.sent, "{source}");
-            let cursor = poller.cursor();
-            poller.later(60);
-            assert!(poller.polled().await.1.sent.is_empty(), "{source} is read once");
-            assert_eq!(poller.cursor(), cursor);
+            poller.reads_as_from(&mut folder, source).await;
         }
     });
 }

@@ -124,15 +124,7 @@ fn files_become_the_same_events_as_from_a_folder() {
             folder.drop_file(name, &raw(file));
             server.drop_file(name, &raw(file));
             let mut poller = Poller::new(server.source(source, None, &[]), feed_start());
-            assert!(poller.polled().await.1.sent.is_empty(), "nothing is read at first sight");
-            poller.later(60);
-            let (outcome, sink) = poller.polled().await;
-            assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
-            assert!(!sink.sent.is_empty() && sink.sent == folder.polled().await.1.sent, "{source}");
-            let cursor = poller.cursor();
-            poller.later(60);
-            assert!(poller.polled().await.1.sent.is_empty(), "{source} is read once");
-            assert_eq!(poller.cursor(), cursor);
+            poller.reads_as_from(&mut folder, source).await;
         }
         // No session is left behind: each poll had one of its own.
         for _ in 0..3 * feed_names().count() {

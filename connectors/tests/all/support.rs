@@ -182,6 +182,19 @@ impl Poller {
     pub fn later(&self, seconds: i64) {
         self.clock.set(self.clock.now() + chrono::Duration::seconds(seconds));
     }
+
+    /// What lies here becomes the events that it becomes in a folder: not at first sight, then whole, then never again.
+    pub async fn reads_as_from(&mut self, folder: &mut FeedBench, source: &str) {
+        assert!(self.polled().await.1.sent.is_empty(), "nothing is read at first sight");
+        self.later(60);
+        let (outcome, sink) = self.polled().await;
+        assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+        assert!(!sink.sent.is_empty() && sink.sent == folder.polled().await.1.sent, "{source}");
+        let cursor = self.cursor();
+        self.later(60);
+        assert!(self.polled().await.1.sent.is_empty(), "{source} is read once");
+        assert_eq!(self.cursor(), cursor);
+    }
 }
 
 /// A server and a source that is polled against it.
