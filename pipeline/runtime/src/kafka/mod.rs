@@ -1,0 +1,116 @@
+//! The client side of Kafka: topics, producer, consumer; the same code for Apache Kafka and the embedded broker.
+//!
+//! Producing is idempotent with acks=all; a record counts as handed over when the broker has acknowledged it.
+//! Consuming is by explicit assignment and offset from the manifest: group offsets are advisory, and an offset
+//! that the broker no longer has is an error, never a silent jump.
+
+mod sink;
+mod source;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::error::RDKafkaErrorCode;
+use rettidig_event::Topic;
+
+pub use sink::KafkaSink;
+pub use source::{KafkaSource, TopicMessage};
+
+use crate::RuntimeError;
+
+/// How long one request to the broker may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Features that librdkafka must have been built with; they go missing silently.
+const FEATURES: [&str; 6] = ["ssl", "sasl_scram", "sasl_oauthbearer", "zstd", "gzip", "snappy"];
+
+/// How to reach a cluster.
+#[derive(Debug, Clone, Default)]
+pub struct KafkaConfig {
+    /// `host:port`, comma separated.
+    pub brokers: String,
+    /// Further librdkafka settings, e.g. `security.protocol`.
+    pub settings: BTreeMap<String, String>,
+    /// File with the SASL password; read at start, never logged.
+    pub password_file: Option<PathBuf>,
+}
+
+impl KafkaConfig {
+    fn client(&self) -> Result<ClientConfig, RuntimeError> {
+        let mut config = ClientConfig::new();
+        for (key, value) in &self.settings {
+            config.set(key, value);
+        }
+        config.set("bootstrap.servers", &self.brokers).set("client.id", "rettidig");
+        config.set("message.max.bytes", Topic::DeadLetter.max_message_bytes().to_string());
+        if let Some(file) = &self.password_file {
+            let password = std::fs::read_to_string(file).map_err(|error| {
+                let remedy = "make the file readable for this user, or correct kafka.password_file";
+                RuntimeError::stop(
+                    format!("reading the Kafka password from {}", file.display()),
+                    error,
+                    remedy,
+                )
+            })?;
+            config.set("sasl.password", password.trim_end_matches(['\r', '\n']));
+        }
+        Ok(config)
+    }
+}
+
+/// Asserts that TLS, SASL and the codecs are really compiled in.
+///
+/// # Errors
+/// [`RuntimeError::Stop`] naming what is missing.
+pub fn assert_features() -> Result<(), RuntimeError> {
+    let attempt = "checking librdkafka's built-in features";
+    let remedy = "build with the features ssl-vendored, curl-static and zstd of rdkafka";
+    let features = ClientConfig::new()
+        .create_native_config()
+        .and_then(|config| config.get("builtin.features"))
+        .map_err(|error| RuntimeError::stop(attempt, error, remedy))?;
+    let features: Vec<&str> = features.split(',').map(str::trim).collect();
+    match FEATURES.iter().find(|feature| !features.contains(feature)) {
+        Some(missing) => Err(RuntimeError::stop(attempt, format!("{missing} is not there"), remedy)),
+        None => Ok(()),
+    }
+}
+
+/// Creates the topics of the contract that are not there yet.
+///
+/// # Errors
+/// [`RuntimeError::Retry`] if the broker does not answer, [`RuntimeError::Stop`] if it refuses.
+pub async fn create_topics(config: &KafkaConfig) -> Result<(), RuntimeError> {
+    let attempt = || format!("creating topics at {}", config.brokers);
+    let admin: AdminClient<DefaultClientContext> =
+        config.client()?.create().map_err(|error| RuntimeError::retry(attempt(), error))?;
+    let settings: Vec<(Topic, String, String)> = Topic::ALL
+        .into_iter()
+        .map(|topic| (topic, topic.retention_ms().to_string(), topic.max_message_bytes().to_string()))
+        .collect();
+    let topics: Vec<NewTopic<'_>> = settings
+        .iter()
+        .map(|(topic, retention, bytes)| {
+            NewTopic::new(topic.name(), topic.partitions(), TopicReplication::Fixed(-1))
+                .set("retention.ms", retention)
+                .set("max.message.bytes", bytes)
+        })
+        .collect();
+    let options =
+        AdminOptions::new().operation_timeout(Some(REQUEST_TIMEOUT)).request_timeout(Some(REQUEST_TIMEOUT));
+    let results = admin.create_topics(&topics, &options).await;
+    for result in results.map_err(|error| RuntimeError::retry(attempt(), error))? {
+        match result {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => {
+                let remedy = "create the topic by hand, or give this user the right to create topics";
+                return Err(RuntimeError::stop(format!("creating the topic {topic}"), code, remedy));
+            }
+        }
+    }
+    Ok(())
+}

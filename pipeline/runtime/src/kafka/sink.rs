@@ -1,0 +1,103 @@
+//! Producing: the sink of connectors and of dead letters.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::future_producer::DeliveryFuture;
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use rettidig_event::{DeadLetter, Sink, SinkError, Topic};
+
+use super::KafkaConfig;
+use crate::RuntimeError;
+
+/// Records in flight before [`Sink::send`] waits.
+const IN_FLIGHT_MAX: usize = 50_000;
+
+/// A producer; the sink of connectors and of dead letters.
+pub struct KafkaSink {
+    producer: FutureProducer,
+    in_flight: FuturesUnordered<DeliveryFuture>,
+}
+
+impl KafkaSink {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Stop`] if the settings are wrong.
+    pub fn connect(config: &KafkaConfig) -> Result<Self, RuntimeError> {
+        let producer = config
+            .client()?
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("compression.type", "lz4")
+            .set("linger.ms", "5")
+            .set("queue.buffering.max.messages", (2 * IN_FLIGHT_MAX).to_string())
+            .create()
+            .map_err(|error| {
+                RuntimeError::stop("setting up the producer", error, "correct the settings under kafka")
+            })?;
+        Ok(Self { producer, in_flight: FuturesUnordered::new() })
+    }
+
+    async fn acknowledged(&mut self) -> Result<(), SinkError> {
+        match self.in_flight.next().await {
+            None | Some(Ok(Ok(_))) => Ok(()),
+            Some(Ok(Err((error, _)))) => Err(SinkError(format!("the broker refused a record: {error}"))),
+            Some(Err(_)) => Err(SinkError("the producer was closed before the broker answered".to_owned())),
+        }
+    }
+
+    /// Hands dead letters over and waits until they are acknowledged.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Retry`] if one was not.
+    pub async fn bury(&mut self, letters: &[DeadLetter]) -> Result<(), RuntimeError> {
+        for letter in letters {
+            let sent = self.send(Topic::DeadLetter, letter.reason.code(), letter.to_json()).await;
+            sent.map_err(|error| RuntimeError::retry("writing dead letters", error))?;
+        }
+        self.flush().await.map_err(|error| RuntimeError::retry("writing dead letters", error))
+    }
+}
+
+#[async_trait]
+impl Sink for KafkaSink {
+    async fn send(&mut self, topic: Topic, key: &str, payload: Vec<u8>) -> Result<(), SinkError> {
+        while self.in_flight.len() >= IN_FLIGHT_MAX {
+            self.acknowledged().await?;
+        }
+        loop {
+            let record = FutureRecord::to(topic.name()).key(key).payload(&payload);
+            match self.producer.send_result(record) {
+                Ok(delivery) => {
+                    self.in_flight.push(delivery);
+                    return Ok(());
+                }
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                    self.acknowledged().await?
+                }
+                Err((error, _)) => return Err(SinkError(format!("writing to {}: {error}", topic.name()))),
+            }
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), SinkError> {
+        let mut failed = None;
+        while !self.in_flight.is_empty() {
+            if let Err(error) = self.acknowledged().await {
+                failed.get_or_insert(error);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+impl Drop for KafkaSink {
+    fn drop(&mut self) {
+        // What was not acknowledged is sent again by its owner; do not wait for it here.
+        let _ = self.producer.flush(Duration::ZERO);
+    }
+}
