@@ -4,6 +4,7 @@
 //! the groups of figures and the [`persons`] they touch and commits an epoch through [`store`] and [`manifest`], [`publish`] replaces the
 //! files that plain readers open. [`load`] is the door beside Kafka. [`recompute`] and [`explain`] read committed epochs only.
 
+pub mod committer;
 pub mod engine;
 pub mod error;
 pub mod explain;
@@ -21,7 +22,8 @@ pub mod recompute;
 pub mod store;
 pub mod worker;
 
-pub use engine::{Engine, EpochReport, Snapshot};
+pub use committer::{Committer, EpochReport, Snapshot};
+pub use engine::Engine;
 pub use error::RuntimeError;
 pub use manifest::Manifest;
 pub use store::Store;

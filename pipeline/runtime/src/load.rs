@@ -202,7 +202,7 @@ async fn load_file(
                         ));
                     }
                 }
-                engine.take_rows(topic, decoded.batch).await?;
+                engine.take_rows(decoded.batch).await?;
             }
             None => {
                 let messages: Vec<OwnedMessage> = lines(&piece)

@@ -12,8 +12,8 @@ use prometheus::{
     TextEncoder,
 };
 
-use crate::engine::Snapshot;
-use crate::persons::{AuditReport, Persons};
+use crate::committer::Snapshot;
+use crate::persons::{AuditReport, Shard, State};
 
 /// States of a target, in the order of `rettidig_target_state`.
 const STATES: [&str; 5] = ["on_track", "drifting", "insufficient", "incomplete", "source_late"];
@@ -124,14 +124,18 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Notes the state of the persons after a commit.
-    pub(crate) fn observe_persons(&self, persons: &Persons, touched: u64) {
-        let gauge = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+    /// Notes the state of the cells after a commit, and the rows of the log.
+    pub(crate) fn observe_cells(&self, state: &State, touched: u64) {
         self.persons_evaluated.inc_by(touched);
-        self.log_rows.set(i64::try_from(persons.log().rows()).unwrap_or(i64::MAX));
-        self.tail_rows.set(gauge(persons.log().tail_rows()));
-        self.cells.set(gauge(persons.cells().len()));
-        self.waiting.set(gauge(persons.waiting()));
+        self.log_rows.set(i64::try_from(state.entry().rows).unwrap_or(i64::MAX));
+        self.cells.set(i64::try_from(state.cells().len()).unwrap_or(i64::MAX));
+    }
+
+    /// Notes the state of a shard after a commit.
+    pub(crate) fn observe_shard(&self, shard: &Shard) {
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.tail_rows.set(gauge(shard.log().tail_rows()));
+        self.waiting.set(gauge(shard.waiting()));
     }
 
     /// Notes the end of a full audit.

@@ -11,7 +11,8 @@ use rettidig_event::{DeadLetter, Topic};
 use tokio_util::sync::CancellationToken;
 
 use crate::RuntimeError;
-use crate::engine::{Engine, EpochReport, TOPICS};
+use crate::committer::EpochReport;
+use crate::engine::{Engine, TOPICS};
 use crate::ingest::OwnedMessage;
 use crate::kafka::{KafkaConfig, KafkaSink, KafkaSource};
 use crate::persons::AuditReport;
@@ -99,6 +100,7 @@ impl Worker {
     /// # Errors
     /// As [`Engine::commit`] and [`KafkaSource::next`].
     pub async fn catch_up(&mut self) -> Result<Option<EpochReport>, RuntimeError> {
+        self.decide().await?;
         let ends = self.source.ends()?;
         while !self.is_at(&ends) {
             let (topic, message) = self.source.next().await?;
@@ -136,7 +138,15 @@ impl Worker {
         Ok(())
     }
 
+    /// Finds out whether the last manifest was written, if nobody knows: nothing else may happen before.
+    async fn decide(&mut self) -> Result<Option<EpochReport>, RuntimeError> {
+        if self.engine.is_undecided() { self.engine.commit().await.map(Some) } else { Ok(None) }
+    }
+
     async fn step(&mut self, shutdown: &CancellationToken) -> Result<Option<EpochReport>, RuntimeError> {
+        if let Some(report) = self.decide().await? {
+            return Ok(Some(report));
+        }
         let first = tokio::select! {
             message = self.source.next() => Some(message?),
             () = tokio::time::sleep(TICK) => None,
