@@ -144,7 +144,7 @@ fn log_folder(topic: Topic) -> String {
 }
 
 impl Committer {
-    /// Opens a data folder: the newest epoch, its log of figures, its cells, its tables.
+    /// Opens a data folder: the newest epoch, its log of figures, its cells, its tables. Every epoch goes to `snapshot`.
     ///
     /// # Errors
     /// [`RuntimeError::Stop`] if a file is gone or damaged.
@@ -154,12 +154,13 @@ impl Committer {
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
         limits: Limits,
+        snapshot: watch::Sender<Option<Arc<Snapshot>>>,
     ) -> Result<Self, RuntimeError> {
         let newest = Manifest::newest(&store).await?;
         let (files, definitions) = (store.clone(), Arc::clone(&model));
         let state = match &newest {
             Some((manifest, _)) => {
-                let (with, same) = (parameters_of(manifest), is_same_model(manifest, &model));
+                let (with, same) = (parameters_of(manifest), manifest.is_of(&model));
                 State::open(files, definitions, &manifest.persons, with, same, limits).await?
             }
             None => State::empty(files, definitions, limits).await?,
@@ -183,7 +184,7 @@ impl Committer {
             batch: Batch::default(),
             attempt: None,
             unpublished: false,
-            snapshot: watch::Sender::new(None),
+            snapshot,
         };
         if let Some(manifest) = manifest {
             committer.recover(&manifest).await?;
@@ -260,6 +261,17 @@ impl Committer {
         self.clock.as_ref()
     }
 
+    /// How often the right to commit has passed on.
+    pub fn term(&self) -> u64 {
+        self.term
+    }
+
+    /// Begins a new term: every epoch from now on carries it.
+    pub fn begin_term(&mut self) -> u64 {
+        self.term += 1;
+        self.term
+    }
+
     /// The number of the next epoch.
     pub fn next_epoch(&self) -> u64 {
         self.manifest().map_or(1, |manifest| manifest.epoch + 1)
@@ -275,7 +287,7 @@ impl Committer {
 
     /// Whether the newest epoch was made with another model.
     pub fn is_redefined(&self) -> bool {
-        self.manifest().is_some_and(|manifest| !is_same_model(manifest, &self.model))
+        self.manifest().is_some_and(|manifest| !manifest.is_of(&self.model))
     }
 
     /// Whether a commit would do anything for figures: messages have come, the day has changed, or the model has.
@@ -488,10 +500,10 @@ impl Committer {
         }
         let disclosed = match (&before, self.batch.touched.is_empty()) {
             // Nothing but new figures and new definitions changes it.
-            (Some((manifest, _)), true) if is_same_model(manifest, &self.model) => manifest.disclosed.clone(),
+            (Some((manifest, _)), true) if manifest.is_of(&self.model) => manifest.disclosed.clone(),
             _ => self.store.put_parquet("state", "disclosed", disclosed, Vec::new()).await?,
         };
-        let same = before.as_ref().filter(|(manifest, _)| is_same_model(manifest, &self.model));
+        let same = before.as_ref().filter(|(manifest, _)| manifest.is_of(&self.model));
         for table in TABLES.iter().filter(|table| self.is_monthly(table)) {
             let known = same.and_then(|(manifest, _)| manifest.tables.get(table.name));
             let before = known.map(|entry| (&self.local, entry));
@@ -594,11 +606,6 @@ impl Committer {
         }
         Ok(groups)
     }
-}
-
-/// Whether an epoch was made with this model.
-fn is_same_model(manifest: &Manifest, model: &Model) -> bool {
-    manifest.sql_sha256 == model.sql_sha256 && manifest.reference_sha256 == model.reference_sha256
 }
 
 /// Notes up to which month the deliveries of wages reach.

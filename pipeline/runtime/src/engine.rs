@@ -67,9 +67,11 @@ impl Engine {
             metrics: Arc::clone(&metrics),
             limits,
             spill_folder: SPILL.to_owned(),
+            partition_count: None,
         };
+        let snapshot = watch::Sender::new(None);
         let committer =
-            Committer::open(store, Arc::clone(&model), clock, Arc::clone(&metrics), limits).await?;
+            Committer::open(store, Arc::clone(&model), clock, Arc::clone(&metrics), limits, snapshot).await?;
         let nothing = PersonsEntry::default();
         let entry = committer.manifest().map_or(&nothing, |manifest| &manifest.persons);
         let (with, same) = (committer.manifest().map(parameters_of), !committer.is_redefined());
@@ -128,7 +130,10 @@ impl Engine {
         messages: &[OwnedMessage],
     ) -> Result<Vec<DeadLetter>, RuntimeError> {
         match person::TOPICS.contains(&topic) {
-            true => self.shard.accept(topic, messages, self.committer.clock().now()).await,
+            true => {
+                let accepted = self.shard.accept(topic, messages, self.committer.clock().now()).await?;
+                Ok(accepted.letters)
+            }
             false => self.committer.accept(topic, messages),
         }
     }
@@ -143,7 +148,11 @@ impl Engine {
         messages: &[OwnedMessage],
     ) -> Result<Vec<DeadLetter>, RuntimeError> {
         match person::TOPICS.contains(&topic) {
-            true => self.shard.take_messages(topic, messages, self.committer.clock().now()).await,
+            true => {
+                let accepted =
+                    self.shard.take_messages(topic, messages, self.committer.clock().now()).await?;
+                Ok(accepted.letters)
+            }
             false => self.committer.take_messages(topic, messages),
         }
     }

@@ -8,6 +8,7 @@ pub mod committer;
 pub mod engine;
 pub mod error;
 pub mod explain;
+mod gather;
 mod groups;
 pub mod ingest;
 pub mod kafka;
@@ -19,6 +20,7 @@ mod orphans;
 pub mod persons;
 pub mod publish;
 pub mod recompute;
+pub mod roles;
 pub mod store;
 pub mod worker;
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
+use rettidig_model::Model;
 use serde::{Deserialize, Serialize};
 
 use crate::RuntimeError;
@@ -179,6 +180,11 @@ impl Manifest {
             return Err(stop(format!("it says that it is epoch {}", manifest.epoch)));
         }
         Ok((manifest, sha256_hex(&bytes)))
+    }
+
+    /// Whether the epoch was made with this model.
+    pub fn is_of(&self, model: &Model) -> bool {
+        self.sql_sha256 == model.sql_sha256 && self.reference_sha256 == model.reference_sha256
     }
 
     /// Paths of all files that the epoch names itself; the bucket files are named by the file of the buckets.

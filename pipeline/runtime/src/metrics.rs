@@ -41,6 +41,8 @@ pub struct Metrics {
     tail_rows: IntGauge,
     cells: IntGauge,
     waiting: IntGauge,
+    /// Proposals of workers that the committer did not take.
+    pub proposals_refused_total: IntCounter,
     audit_mismatch_cells: IntGauge,
     audit_last_full_seconds: IntGauge,
 }
@@ -91,6 +93,10 @@ impl Metrics {
                 "rettidig_persons_waiting",
                 "Persons whose cells a coming day or wages change",
             )?,
+            proposals_refused_total: IntCounter::new(
+                "rettidig_proposals_refused_total",
+                "Proposals of workers that the committer refused: computed from a state that is no longer so",
+            )?,
             audit_mismatch_cells: IntGauge::new(
                 "rettidig_audit_mismatch_cells",
                 "Cells that differed from a recomputation in the newest full audit; -1 before the first",
@@ -102,7 +108,7 @@ impl Metrics {
             registry,
         };
         metrics.audit_mismatch_cells.set(-1);
-        let all: [Box<dyn Collector>; 14] = [
+        let all: [Box<dyn Collector>; 15] = [
             Box::new(metrics.local_seconds.clone()),
             Box::new(metrics.persons_seconds.clone()),
             Box::new(metrics.persons_evaluated.clone()),
@@ -110,6 +116,7 @@ impl Metrics {
             Box::new(metrics.tail_rows.clone()),
             Box::new(metrics.cells.clone()),
             Box::new(metrics.waiting.clone()),
+            Box::new(metrics.proposals_refused_total.clone()),
             Box::new(metrics.audit_mismatch_cells.clone()),
             Box::new(metrics.audit_last_full_seconds.clone()),
             Box::new(metrics.events_total.clone()),

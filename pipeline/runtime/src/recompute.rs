@@ -46,7 +46,7 @@ pub struct Comparison {
 /// [`RuntimeError::Stop`] if there is no epoch, a file is damaged, or the model is not the epoch's.
 pub async fn recompute(store: &Store, model: &Model) -> Result<Comparison, RuntimeError> {
     let (manifest, _) = newest(store).await?;
-    if manifest.sql_sha256 != model.sql_sha256 || manifest.reference_sha256 != model.reference_sha256 {
+    if !manifest.is_of(model) {
         return Err(RuntimeError::stop(
             format!("recomputing epoch {}", manifest.epoch),
             "it was made with another model than this program carries",

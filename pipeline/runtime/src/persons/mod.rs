@@ -35,7 +35,7 @@ pub use contribution::Contribution;
 pub use log::{LogChange, PersonLog};
 pub use owned::Owned;
 pub(crate) use shard::note_positions;
-pub use shard::{Shard, ShardOptions};
+pub use shard::{Accepted, Misplaced, Shard, ShardOptions};
 pub use state::{Added, State, Written};
 pub use tail::{BucketEntry, LogFiles, TailEntry};
 pub use wakes::Wakes;
@@ -124,6 +124,8 @@ impl PersonsEntry {
 pub struct Changed {
     /// The newest epoch in which one process changed all of them.
     pub whole: u64,
+    /// How many partitions the topics about persons had then; 0 as long as one process does all.
+    pub partition_count: i32,
     /// By partition of the person topics: the newest epoch in which a worker changed it.
     pub partitions: BTreeMap<i32, ChangedPartition>,
 }

@@ -1,19 +1,24 @@
 //! The persons of some buckets: their histories, and what has come since the last epoch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{Int32Type, Int64Type};
 use chrono::{DateTime, Utc};
+use rettidig_event::person::partition_of;
 use rettidig_event::{DeadLetter, Reason, Topic};
 use rettidig_model::Model;
 use rettidig_model::persons::Parameters;
 
+use super::file::person_at;
 use super::{
     CellStore, Contribution, Limits, LogChange, Owned, PersonChange, PersonLog, PersonsEntry, Spill, Wakes,
     wakes,
 };
 use crate::RuntimeError;
+use crate::groups::column;
 use crate::ingest::{OwnedMessage, Seen, conflict_letters, ingest};
 use crate::manifest::{Counts, Position, Positions};
 use crate::metrics::Metrics;
@@ -65,6 +70,7 @@ pub struct Shard {
     /// Cells of nobody.
     pub(super) empty: CellStore,
     spill_folder: String,
+    partition_count: Option<i32>,
     batch: Batch,
 }
 
@@ -81,6 +87,27 @@ pub struct ShardOptions {
     pub limits: Limits,
     /// Folder for what is put aside meanwhile: of this process alone, emptied when it opens.
     pub spill_folder: String,
+    /// How many partitions the topics about persons have, if others look after other partitions: a message that stands on
+    /// the wrong one is not taken then.
+    pub partition_count: Option<i32>,
+}
+
+/// What became of messages that were taken in.
+#[derive(Debug)]
+pub struct Accepted {
+    /// What must go to the dead letter before the next epoch.
+    pub letters: Vec<DeadLetter>,
+    /// What must be sent to the partition of its person before the next epoch.
+    pub misplaced: Vec<Misplaced>,
+}
+
+/// A message that stands on another partition than that of its person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misplaced {
+    /// The person, the key of the message.
+    pub person: String,
+    /// The message.
+    pub payload: Vec<u8>,
 }
 
 impl Shard {
@@ -96,7 +123,7 @@ impl Shard {
         with: Option<Parameters>,
         same_model: bool,
     ) -> Result<Self, RuntimeError> {
-        let ShardOptions { store, model, metrics, limits, spill_folder } = options;
+        let ShardOptions { store, model, metrics, limits, spill_folder, partition_count } = options;
         for path in store.list(&spill_folder).await? {
             store.delete(&path).await?;
         }
@@ -118,6 +145,7 @@ impl Shard {
             with,
             empty,
             spill_folder,
+            partition_count,
             batch,
         })
     }
@@ -152,7 +180,7 @@ impl Shard {
         self.batch.messages == 0 && self.batch.row_count == 0 && self.batch.spill.rows() == 0
     }
 
-    /// Takes messages of one topic in, and where they stand; returns what must go to the dead letter before the next epoch.
+    /// Takes messages of one topic in, and where they stand.
     ///
     /// # Errors
     /// [`RuntimeError::Retry`] if a backlog cannot be spilled.
@@ -161,11 +189,11 @@ impl Shard {
         topic: Topic,
         messages: &[OwnedMessage],
         at: DateTime<Utc>,
-    ) -> Result<Vec<DeadLetter>, RuntimeError> {
-        let letters = self.take_messages(topic, messages, at).await?;
+    ) -> Result<Accepted, RuntimeError> {
+        let accepted = self.take_messages(topic, messages, at).await?;
         note_positions(&mut self.batch.positions, topic, messages);
         self.metrics.events_total.with_label_values(&[topic.name()]).inc_by(messages.len() as u64);
-        Ok(letters)
+        Ok(accepted)
     }
 
     /// As [`Shard::accept`], of messages that stand on no topic.
@@ -177,16 +205,20 @@ impl Shard {
         topic: Topic,
         messages: &[OwnedMessage],
         at: DateTime<Utc>,
-    ) -> Result<Vec<DeadLetter>, RuntimeError> {
+    ) -> Result<Accepted, RuntimeError> {
         let timer = self.metrics.decode_seconds.start_timer();
         let ingested = ingest(topic, messages, &mut Seen::default(), at)?;
         timer.observe_duration();
         self.batch.messages += messages.len() as u64;
         self.batch.counts.note(&ingested);
-        if ingested.rows.num_rows() > 0 {
-            self.take_rows(ingested.rows).await?;
+        let (rows, misplaced) = match self.partition_count {
+            Some(count) => placed(ingested.rows, messages, count)?,
+            None => (ingested.rows, Vec::new()),
+        };
+        if rows.num_rows() > 0 {
+            self.take_rows(rows).await?;
         }
-        Ok(ingested.dead_letters)
+        Ok(Accepted { letters: ingested.dead_letters, misplaced })
     }
 
     /// Takes decoded rows in; duplicates are told later, when the histories are read.
@@ -313,4 +345,29 @@ pub(crate) fn note_positions(positions: &mut Positions, topic: Topic, messages: 
         let position = Position { next: message.offset + 1, last_sha256: Some(sha256_hex(&message.payload)) };
         positions.entry(topic.name().to_owned()).or_default().insert(partition, position);
     }
+}
+
+/// The rows that stand on the partition of their person, and the messages of the others.
+fn placed(
+    rows: RecordBatch,
+    messages: &[OwnedMessage],
+    partition_count: i32,
+) -> Result<(RecordBatch, Vec<Misplaced>), RuntimeError> {
+    let partition = column(&rows, "topic_partition")?.as_primitive::<Int32Type>();
+    let offset = column(&rows, "topic_offset")?.as_primitive::<Int64Type>();
+    let is_right = |row: usize| partition_of(&person_at(&rows, row), partition_count) == partition.value(row);
+    let keep: BooleanArray = (0..rows.num_rows()).map(|row| Some(is_right(row))).collect();
+    if keep.true_count() == rows.num_rows() {
+        return Ok((rows, Vec::new()));
+    }
+    let by_place: HashMap<(i32, i64), &OwnedMessage> =
+        messages.iter().map(|message| ((message.partition, message.offset), message)).collect();
+    let mut misplaced = Vec::new();
+    for row in (0..rows.num_rows()).filter(|row| !keep.value(*row)) {
+        if let Some(message) = by_place.get(&(partition.value(row), offset.value(row))) {
+            let person = hex::encode(person_at(&rows, row));
+            misplaced.push(Misplaced { person, payload: message.payload.clone() });
+        }
+    }
+    Ok((filter_record_batch(&rows, &keep)?, misplaced))
 }
