@@ -58,7 +58,12 @@ impl Store {
         std::fs::create_dir_all(folder).map_err(|error| RuntimeError::stop(attempt(), error, remedy))?;
         let inner = LocalFileSystem::new_with_prefix(folder)
             .map_err(|error| RuntimeError::stop(attempt(), error, remedy))?;
-        Ok(Self(Arc::new(inner)))
+        Ok(Self::over(Arc::new(inner)))
+    }
+
+    /// A data folder in any storage.
+    pub fn over(storage: Arc<dyn ObjectStore>) -> Self {
+        Self(storage)
     }
 
     /// Writes a file only if its name is free; `false` if it is taken.
