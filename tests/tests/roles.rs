@@ -30,6 +30,7 @@ use rettidig_runtime::roles::{Setting, run_committer, run_worker};
 use rettidig_runtime::{Manifest, Snapshot, Store};
 use rettidig_tests::cells::{Shown, differences, shown};
 use rettidig_tests::seeds;
+
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Date32Type, Int32Type, SchemaRef, TimestampMicrosecondType};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use rettidig_event::{Clock, DeadLetter, Topic, delivery, official, person};
 use rettidig_model::Model;
 use rettidig_model::calendar::month_of;
@@ -39,6 +39,9 @@ pub const TOPICS: [Topic; 2] = [Topic::Official, Topic::Deliveries];
 
 /// How the sources of wages are named in deliveries.
 const INCOME_SOURCES: &str = "income-";
+
+/// How long a file stays that no epoch names: longer than a worker takes from writing it to its proposal's epoch.
+const ORPHANS_STAY: TimeDelta = TimeDelta::days(1);
 
 /// Log files of a topic beyond which they are merged into one.
 const LOG_FILES_MAX: usize = 32;
@@ -124,6 +127,8 @@ pub struct Committer {
     local: Local,
     batch: Batch,
     attempt: Option<Attempt>,
+    /// When files that no epoch names were last looked for.
+    swept: Option<DateTime<Utc>>,
     /// `tables/latest` may be behind the newest epoch.
     unpublished: bool,
     snapshot: watch::Sender<Option<Arc<Snapshot>>>,
@@ -183,6 +188,7 @@ impl Committer {
             local: Local::empty(),
             batch: Batch::default(),
             attempt: None,
+            swept: None,
             unpublished: false,
             snapshot,
         };
@@ -463,6 +469,11 @@ impl Committer {
         if let (true, Some((manifest, _))) = (self.unpublished, &self.newest) {
             publish::latest(&self.store, manifest).await?;
             orphans::collect(&self.store, manifest.epoch).await?;
+            let now = self.clock.now();
+            if self.swept.is_none_or(|at| at + ORPHANS_STAY < now) {
+                orphans::sweep(&self.store, manifest.epoch, now - ORPHANS_STAY).await?;
+                self.swept = Some(now);
+            }
             self.unpublished = false;
         }
         Ok(())
