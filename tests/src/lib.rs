@@ -1,5 +1,6 @@
 //! Helpers of the tests that cross crates: an engine on a folder of its own, fed by hand.
 
+pub mod apache;
 pub mod cells;
 
 use std::collections::BTreeMap;
