@@ -2,6 +2,7 @@
 
 pub mod apache;
 pub mod cells;
+pub mod wire;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -2,10 +2,8 @@
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::{
-    ApiKey, MetadataRequest, MetadataResponse, RequestHeader, ResponseHeader, TopicName,
-};
-use kafka_protocol::protocol::{Decodable, Encodable, StrBytes, encode_request_header_into_buffer};
+use kafka_protocol::messages::{MetadataRequest, TopicName};
+use kafka_protocol::protocol::StrBytes;
 use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -17,13 +15,12 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::Offset;
 use rettidig_broker::{Broker, BrokerConfig};
 use rettidig_tests::apache::{Apache, Settings};
+use rettidig_tests::wire;
 use std::future::Future;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 /// Limit of one call to a client.
@@ -188,33 +185,9 @@ impl Cluster {
         let asked = MetadataRequestTopic::default().with_name(Some(name));
         let request =
             MetadataRequest::default().with_topics(Some(vec![asked])).with_allow_auto_topic_creation(false);
-        let answer = timeout(CALL, self.metadata(&request)).await??;
+        let answer = wire::ask(&self.bootstrap, &request, 12).await?;
         let found = answer.topics.into_iter().find(|topic| topic.error_code == 0);
         Ok(found.map(|topic| (topic.topic_id.as_u128(), topic.partitions.len())))
-    }
-
-    async fn metadata(&self, request: &MetadataRequest) -> Result<MetadataResponse> {
-        const VERSION: i16 = 12;
-        let header = RequestHeader::default()
-            .with_request_api_key(ApiKey::Metadata as i16)
-            .with_request_api_version(VERSION);
-        let mut frame = Vec::new();
-        encode_request_header_into_buffer(&mut frame, &header)?;
-        request.encode(&mut frame, VERSION)?;
-        let mut answer = self.raw(&frame).await?;
-        ResponseHeader::decode(&mut answer, 1)?;
-        MetadataResponse::decode(&mut answer, VERSION)
-    }
-
-    /// Sends one frame and reads one.
-    async fn raw(&self, frame: &[u8]) -> Result<bytes::Bytes> {
-        let mut stream = TcpStream::connect(&self.bootstrap).await?;
-        stream.write_u32(u32::try_from(frame.len())?).await?;
-        stream.write_all(frame).await?;
-        let length = usize::try_from(stream.read_u32().await?)?;
-        let mut answer = vec![0; length];
-        stream.read_exact(&mut answer).await?;
-        Ok(answer.into())
     }
 }
 

@@ -80,7 +80,7 @@ pub fn assert_features() -> Result<(), RuntimeError> {
     }
 }
 
-/// Creates the topics of the contract that are not there yet.
+/// Creates the topics of the contract that are not there yet. With all of them there, no right to create any is needed.
 ///
 /// # Errors
 /// [`RuntimeError::Retry`] if the broker does not answer, [`RuntimeError::Stop`] if it refuses.
@@ -88,8 +88,18 @@ pub async fn create_topics(config: &KafkaConfig) -> Result<(), RuntimeError> {
     let attempt = || format!("creating topics at {}", config.brokers);
     let admin: AdminClient<DefaultClientContext> =
         config.client()?.create().map_err(|error| RuntimeError::retry(attempt(), error))?;
+    // librdkafka's metadata calls block.
+    let (admin, metadata) = tokio::task::spawn_blocking(move || {
+        let metadata = admin.inner().fetch_metadata(None, REQUEST_TIMEOUT);
+        (admin, metadata)
+    })
+    .await
+    .map_err(|error| RuntimeError::retry(attempt(), error))?;
+    let metadata = metadata.map_err(|error| RuntimeError::retry(attempt(), error))?;
+    let is_there = |topic: &Topic| metadata.topics().iter().any(|found| found.name() == topic.name());
     let settings: Vec<(Topic, String, String)> = Topic::ALL
         .into_iter()
+        .filter(|topic| !is_there(topic))
         .map(|topic| (topic, topic.retention_ms().to_string(), topic.max_message_bytes().to_string()))
         .collect();
     let topics: Vec<NewTopic<'_>> = settings
@@ -100,6 +110,9 @@ pub async fn create_topics(config: &KafkaConfig) -> Result<(), RuntimeError> {
                 .set("max.message.bytes", bytes)
         })
         .collect();
+    if topics.is_empty() {
+        return Ok(());
+    }
     let options =
         AdminOptions::new().operation_timeout(Some(REQUEST_TIMEOUT)).request_timeout(Some(REQUEST_TIMEOUT));
     let results = admin.create_topics(&topics, &options).await;
