@@ -1,7 +1,9 @@
 //! Helpers of the tests that cross crates: an engine on a folder of its own, fed by hand.
 
+pub mod apache;
 pub mod cells;
 pub mod storage;
+pub mod wire;
 
 use std::collections::BTreeMap;
 use std::path::Path;

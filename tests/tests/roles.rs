@@ -22,7 +22,7 @@ use rettidig_event::{Clock, DeliveryEvent, ManualClock, Sink, SystemClock, Topic
 use rettidig_model::Model;
 use rettidig_oracle::{Inputs, Options, random_rows, shuffled};
 use rettidig_runtime::engine::TOPICS;
-use rettidig_runtime::kafka::{KafkaConfig, KafkaSink, create_topics};
+use rettidig_runtime::kafka::{KafkaConfig, KafkaSink, create_topics_of_roles};
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::persons::{Limits, State, parameters_of};
 use rettidig_runtime::recompute::recompute;
@@ -64,7 +64,7 @@ fn instant(date: NaiveDate) -> DateTime<Utc> {
 
 impl Fleet {
     async fn new(folder: &Path, kafka: KafkaConfig, today: NaiveDate) -> Self {
-        create_topics(&kafka).await.expect("topics");
+        create_topics_of_roles(&kafka).await.expect("topics");
         let clock = Arc::new(ManualClock::new(instant(today)));
         let setting = Setting {
             store: Store::local(folder).expect("store"),

@@ -132,7 +132,7 @@ async fn run_role(
     let ended = match role {
         Role::Committer => {
             output::remark(&format!("committer: http://{}/metrics  /tables  /readyz", server.address()));
-            kafka::create_topics(&setting.kafka).await?;
+            kafka::create_topics_of_roles(&setting.kafka).await?;
             run_committer(&setting, &snapshots, shutdown, &mut told).await
         }
         _ => {

@@ -108,7 +108,7 @@ impl<'a> Elected<'a> {
         snapshots: &watch::Sender<Option<Arc<Snapshot>>>,
     ) -> Result<Self, RuntimeError> {
         // Before the state is opened, so that no proposal to it is missed.
-        let board = Board::connect(&setting.kafka).await?;
+        let board = Board::connect(&setting.kafka, GROUP).await?;
         let (store, model) = (setting.store.clone(), setting.model.clone());
         let (clock, metrics) = (setting.clock.clone(), setting.metrics.clone());
         let mut committer =
@@ -116,7 +116,8 @@ impl<'a> Elected<'a> {
         let known_cluster = committer.manifest().and_then(|manifest| manifest.cluster_id.clone());
         let positions = committer.positions();
         let source =
-            KafkaSource::connect(&setting.kafka, &TOPICS, None, positions, known_cluster.as_deref()).await?;
+            KafkaSource::connect(&setting.kafka, GROUP, &TOPICS, None, positions, known_cluster.as_deref())
+                .await?;
         let gathering = Gathering::new(positions);
         committer.set_cluster_id(source.cluster_id());
         let partition_count = source.person_partitions()?;
