@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::proposal::{Announcement, Board, Note, PROPOSALS, Proposal, model_digest};
-use super::{BACK_OFF, Setting, Watch, listed};
+use super::{BACK_OFF, Setting, Watch, listed, not_a_member};
 use crate::committer::{Brought, Committer, Snapshot, TOPICS};
 use crate::gather::{Gathering, Waiting};
 use crate::kafka::{KafkaSink, KafkaSource, Membership, TopicMessage};
@@ -34,13 +34,13 @@ pub async fn run_committer(
 ) -> Result<(), RuntimeError> {
     let instance = setting.instance.as_deref();
     let membership = Membership::join(&setting.kafka, GROUP, PROPOSALS, instance)?;
-    let mut owned = membership.owned();
+    let mut share = membership.share();
     loop {
-        let is_elected = !owned.borrow_and_update().is_empty();
+        let is_elected = !share.borrow_and_update().clone().map_err(not_a_member)?.is_empty();
         // A commit that is given up in the middle is as if the process had been killed.
         let ended = tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
-            _ = owned.changed() => continue,
+            _ = share.changed() => continue,
             ended = commit(setting, snapshots, watch), if is_elected => ended,
         };
         match ended {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::proposal::{Announcement, Board, Note, Proposal, model_digest};
-use super::{BACK_OFF, Setting, Watch, listed};
+use super::{BACK_OFF, Setting, Watch, listed, not_a_member};
 use crate::gather::{Gathering, Waiting};
 use crate::kafka::{KafkaSink, KafkaSource, Membership};
 use crate::manifest::{Manifest, Positions};
@@ -36,13 +36,13 @@ pub async fn run_worker(
 ) -> Result<(), RuntimeError> {
     let instance = setting.instance.as_deref();
     let membership = Membership::join(&setting.kafka, GROUP, Topic::Payments.name(), instance)?;
-    let mut owned = membership.owned();
+    let mut share = membership.share();
     loop {
-        let partitions = owned.borrow_and_update().clone();
+        let partitions = share.borrow_and_update().clone().map_err(not_a_member)?;
         // Work that is given up in the middle is as if the process had been killed: the next begins at an epoch.
         let ended = tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
-            _ = owned.changed() => continue,
+            _ = share.changed() => continue,
             ended = work(setting, &partitions, watch), if !partitions.is_empty() => ended,
         };
         match ended {
