@@ -12,7 +12,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Date32Type, Int32Type, SchemaRef, TimestampMicrosecondType};
 use chrono::{DateTime, NaiveDate, Utc};
-use rettidig_event::{Clock, DeadLetter, Reason, Topic, delivery, official, person};
+use rettidig_event::{Clock, DeadLetter, Reason, Topic, aside, delivery, official, person};
 use rettidig_model::Model;
 use rettidig_model::calendar::month_of;
 use rettidig_model::contract::{TABLES, Table};
@@ -21,6 +21,7 @@ use rettidig_model::local::LocalMonths;
 use rettidig_model::persons::Parameters;
 use tokio::sync::watch;
 
+use crate::aside::{BySource, known_sources};
 use crate::groups::{Epochs, Group, column, disclosed_of, evaluate_tables, figure_changes, split_by_group};
 use crate::ingest::{OwnedMessage, Seen, conflict_letters, ingest};
 use crate::local::Local;
@@ -35,7 +36,7 @@ pub const TOPICS: [Topic; 5] =
     [Topic::Official, Topic::Deliveries, Topic::Payments, Topic::Cases, Topic::Income];
 
 /// Topics whose log is read whole into memory; the log of the persons is [`crate::persons`].
-const WHOLE: [Topic; 2] = [Topic::Official, Topic::Deliveries];
+const WHOLE: [Topic; 3] = [Topic::Official, Topic::Deliveries, Topic::DeadLetter];
 
 /// How the sources of wages are named in deliveries.
 const INCOME_SOURCES: &str = "income-";
@@ -78,6 +79,7 @@ struct Batch {
     events: u64,
     duplicates: u64,
     dead_letters: BTreeMap<String, u64>,
+    by_source: BySource,
     unknown_fields: u64,
     messages: u64,
     touched: BTreeSet<GroupKey>,
@@ -123,7 +125,8 @@ pub(crate) fn schema_of(topic: Topic) -> SchemaRef {
     match topic {
         Topic::Deliveries => delivery::schema(),
         Topic::Payments | Topic::Cases | Topic::Income => person::schema(),
-        Topic::Official | Topic::DeadLetter => official::schema(),
+        Topic::Official => official::schema(),
+        Topic::DeadLetter => aside::schema(),
     }
 }
 
@@ -208,13 +211,17 @@ impl Engine {
                     self.deliveries.push(rows);
                 } else {
                     for (key, part) in split_by_group(&rows)? {
-                        self.groups.entry(key).or_default().events.push(part);
+                        let group = self.groups.entry(key).or_default();
+                        let parts =
+                            if topic == Topic::DeadLetter { &mut group.aside } else { &mut group.events };
+                        parts.push(part);
                     }
                 }
             }
         }
         let keys: BTreeSet<GroupKey> = self.groups.keys().cloned().collect();
-        let evaluated = self.model.evaluate_groups(self.events_of(&keys)?, &BTreeMap::new()).await?;
+        let (events, aside) = (self.events_of(&keys)?, self.aside_of(&keys)?);
+        let evaluated = self.model.evaluate_groups(events, aside, &BTreeMap::new()).await?;
         let disclosed = self.store.get_parquet(&manifest.disclosed, disclosed_schema(true)).await?;
         self.local = Local::open(&self.store, &self.model, manifest).await?;
         let epochs = Epochs::of(&disclosed)?;
@@ -301,7 +308,27 @@ impl Engine {
         if ingested.rows.num_rows() > 0 {
             self.take_rows(topic, ingested.rows).await?;
         }
+        if !ingested.dead_letters.is_empty() {
+            self.put_aside(&ingested.dead_letters)?;
+        }
         Ok(ingested.dead_letters)
+    }
+
+    /// Counts letters by source; figures that they are about are expected from now on.
+    fn put_aside(&mut self, letters: &[DeadLetter]) -> Result<(), RuntimeError> {
+        let known = known_sources(self.model.reference.get("sources"), &self.deliveries);
+        self.batch.by_source.count(letters, &known);
+        let figures = aside::figures(letters, self.clock.now());
+        let figures =
+            self.seen.entry(Topic::DeadLetter).or_default().first_of(Topic::DeadLetter, &figures)?;
+        if figures.num_rows() > 0 {
+            for (key, part) in split_by_group(&figures)? {
+                self.groups.entry(key.clone()).or_default().aside.push(part);
+                self.batch.touched.insert(key);
+            }
+            self.batch.rows.entry(Topic::DeadLetter).or_default().push(figures);
+        }
+        Ok(())
     }
 
     /// Takes decoded rows of one topic into the open batch; duplicates among rows about persons are told later.
@@ -435,7 +462,8 @@ impl Engine {
         let keys = if redefined { self.groups.keys().cloned().collect() } else { self.batch.touched.clone() };
         // What is made of the same figures by the same definitions is the same.
         let known = if redefined { BTreeMap::new() } else { self.digests_of(&keys) };
-        let evaluated = self.model.evaluate_groups(self.events_of(&keys)?, &known).await?;
+        let (events, aside) = (self.events_of(&keys)?, self.aside_of(&keys)?);
+        let evaluated = self.model.evaluate_groups(events, aside, &known).await?;
         let before = self.disclosed_of(&keys)?;
         let groups = self.stamped(&keys, evaluated, &Epochs::of(&before)?, epoch)?;
         let figures = figure_changes(&self.groups, &groups);
@@ -563,6 +591,11 @@ impl Engine {
         for (reason, count) in &self.batch.dead_letters {
             *counts.dead_letters.entry(reason.clone()).or_default() += count;
         }
+        counts.dead_letters_by_source.extend(&self.batch.by_source);
+        if let Some(change) = change {
+            let known = known_sources(self.model.reference.get("sources"), &self.deliveries);
+            counts.dead_letters_by_source.count_conflicts(&change.conflicts, &known)?;
+        }
         Ok(Manifest {
             epoch,
             previous: before.map(|(manifest, sha256)| Previous { epoch: manifest.epoch, sha256 }),
@@ -618,6 +651,11 @@ impl Engine {
         Ok(concat_batches(&official::schema(), events)?)
     }
 
+    fn aside_of(&self, keys: &BTreeSet<GroupKey>) -> Result<RecordBatch, RuntimeError> {
+        let aside = keys.iter().filter_map(|key| self.groups.get(key)).flat_map(|group| &group.aside);
+        Ok(concat_batches(&aside::schema(), aside)?)
+    }
+
     fn digests_of(&self, keys: &BTreeSet<GroupKey>) -> BTreeMap<GroupKey, u128> {
         let evaluated = keys.iter().filter_map(|key| Some((key, self.groups.get(key)?)));
         let evaluated = evaluated.filter(|(_, group)| group.vintages.is_some());
@@ -650,7 +688,7 @@ impl Engine {
             let group = if evaluated.unchanged.contains(key) {
                 Group { public, ..old }
             } else {
-                Group { events: old.events, vintages, public, figures, digest }
+                Group { vintages, public, figures, digest, ..old }
             };
             groups.insert(key.clone(), group);
         }

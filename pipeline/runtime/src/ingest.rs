@@ -55,6 +55,16 @@ impl Seen {
         self.0.is_empty()
     }
 
+    /// Of figures that were put aside those that were not before, and remembers them.
+    pub(crate) fn first_of(&mut self, topic: Topic, rows: &RecordBatch) -> Result<RecordBatch, RuntimeError> {
+        let is_new = |row| {
+            let (identity, content) = digests(topic, rows, row);
+            self.0.insert(identity, content).is_none()
+        };
+        let keep: BooleanArray = (0..rows.num_rows()).map(is_new).map(Some).collect();
+        Ok(filter_record_batch(rows, &keep)?)
+    }
+
     /// Remembers the rows of a log file.
     pub fn remember(&mut self, topic: Topic, rows: &RecordBatch) {
         for row in 0..rows.num_rows() {
@@ -138,6 +148,7 @@ fn is_content(topic: Topic, column: &str) -> bool {
     match topic {
         // Several files of one source and period can come in one poll: other counts, another delivery.
         Topic::Deliveries => false,
+        Topic::DeadLetter => column == "put_aside_at",
         _ => matches!(column, "value_micro" | "status"),
     }
 }

@@ -4,6 +4,7 @@
 //! the groups of figures and the [`persons`] they touch and commits an epoch through [`store`] and [`manifest`], [`publish`] replaces the
 //! files that plain readers open. [`load`] is the door beside Kafka, [`letters`] the way back for what was put aside. [`recompute`] and [`explain`] read committed epochs only.
 
+pub mod aside;
 pub mod engine;
 pub mod error;
 pub mod explain;

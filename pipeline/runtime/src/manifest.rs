@@ -11,6 +11,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::RuntimeError;
+use crate::aside::BySource;
 use crate::persons::PersonsEntry;
 use crate::store::{FileEntry, Store, sha256_hex};
 
@@ -35,6 +36,9 @@ pub struct Counts {
     pub duplicates: u64,
     /// Messages put aside, by reason.
     pub dead_letters: BTreeMap<String, u64>,
+    /// The same by source and reason, as far as sources can be told.
+    #[serde(default)]
+    pub dead_letters_by_source: BySource,
     /// Fields that no event type knows.
     pub unknown_fields: u64,
 }

@@ -207,11 +207,15 @@ fn epoch_registry(snapshot: &Snapshot, now: DateTime<Utc>) -> Result<Registry, p
     gauge(&registry, "rettidig_epoch_number", "Number of the newest committed epoch", manifest.epoch as f64)?;
     let age = (now - manifest.committed_at).num_milliseconds() as f64 / 1e3;
     gauge(&registry, "rettidig_epoch_age_seconds", "Age of the newest committed epoch", age)?;
-    let dead =
-        gauges(&registry, "rettidig_dead_letters", "Messages put aside since the beginning", &["reason"])?;
-    for reason in rettidig_event::Reason::ALL {
-        let count = manifest.counts.dead_letters.get(reason.code()).copied().unwrap_or(0);
-        dead.with_label_values(&[reason.code()]).set(count as f64);
+    let dead = gauges(
+        &registry,
+        "rettidig_dead_letters",
+        "Messages put aside since the beginning",
+        &["reason", "source"],
+    )?;
+    let counts = &manifest.counts;
+    for (source, reason, count) in counts.dead_letters_by_source.series(&counts.dead_letters) {
+        dead.with_label_values(&[reason, source]).set(count as f64);
     }
     let unknown = manifest.counts.unknown_fields as f64;
     gauge(&registry, "rettidig_unknown_fields", "Unknown fields seen since the beginning", unknown)?;
