@@ -22,6 +22,7 @@ use rettidig_model::persons::Parameters;
 use tokio::sync::watch;
 
 use crate::aside::{BySource, known_sources};
+use crate::codes::Codes;
 use crate::groups::{Epochs, Group, column, disclosed_of, evaluate_tables, figure_changes, split_by_group};
 use crate::ingest::{OwnedMessage, Seen, conflict_letters, ingest};
 use crate::local::Local;
@@ -106,6 +107,7 @@ pub struct Engine {
     newest: Option<(Manifest, String)>,
     positions: Positions,
     cluster_id: Option<String>,
+    codes: Arc<Codes>,
     seen: HashMap<Topic, Seen>,
     groups: BTreeMap<GroupKey, Group>,
     deliveries: Vec<RecordBatch>,
@@ -176,6 +178,7 @@ impl Engine {
             }
             None => Persons::empty(store.clone(), Arc::clone(&model), limits).await?,
         };
+        let codes = Arc::new(Codes::of(&model));
         let mut engine = Self {
             store,
             model,
@@ -184,6 +187,7 @@ impl Engine {
             positions: newest.as_ref().map(|(manifest, _)| manifest.positions.clone()).unwrap_or_default(),
             cluster_id: newest.as_ref().and_then(|(manifest, _)| manifest.cluster_id.clone()),
             newest,
+            codes,
             seen: HashMap::new(),
             groups: BTreeMap::new(),
             deliveries: Vec::new(),
@@ -243,6 +247,11 @@ impl Engine {
         self.snapshot.subscribe()
     }
 
+    /// The codes that the model knows.
+    pub fn codes(&self) -> Arc<Codes> {
+        Arc::clone(&self.codes)
+    }
+
     /// The newest manifest.
     pub fn manifest(&self) -> Option<&Manifest> {
         self.newest.as_ref().map(|(manifest, _)| manifest)
@@ -297,7 +306,7 @@ impl Engine {
     ) -> Result<Vec<DeadLetter>, RuntimeError> {
         let timer = self.metrics.decode_seconds.start_timer();
         let seen = self.seen.entry(topic).or_default();
-        let ingested = ingest(topic, messages, seen, self.clock.now())?;
+        let ingested = ingest(topic, messages, seen, &self.codes, self.clock.now())?;
         timer.observe_duration();
         self.batch.messages += messages.len() as u64;
         self.batch.duplicates += ingested.duplicates;

@@ -14,6 +14,7 @@ use rettidig_event::{DeadLetter, Decoded, Message, Origin, Reason, Topic, delive
 use sha2::{Digest, Sha256};
 
 use crate::RuntimeError;
+use crate::codes::Codes;
 use crate::groups::column;
 
 /// A message as the consumer hands it over.
@@ -82,6 +83,7 @@ pub fn ingest(
     topic: Topic,
     messages: &[OwnedMessage],
     seen: &mut Seen,
+    codes: &Codes,
     at: DateTime<Utc>,
 ) -> Result<Ingested, RuntimeError> {
     let borrowed = messages.iter().map(|message| Message {
@@ -91,7 +93,7 @@ pub fn ingest(
     });
     let decoded: Decoded = match topic {
         Topic::Deliveries => delivery::decode(borrowed),
-        Topic::Payments | Topic::Cases | Topic::Income => person::decode(topic, borrowed),
+        Topic::Payments | Topic::Cases | Topic::Income => codes.decode(topic, borrowed)?,
         Topic::Official | Topic::DeadLetter => official::decode(borrowed),
     };
     let letter = |message: &OwnedMessage, reason: Reason, text: String| {
@@ -241,7 +243,8 @@ mod tests {
             event("101", "2026-08-19T08:00:00Z"),
         ]);
         let mut seen = Seen::default();
-        let ingested = ingest(Topic::Official, &messages, &mut seen, at).expect("ingest");
+        let codes = Codes::of(&rettidig_model::Model::embedded().expect("model"));
+        let ingested = ingest(Topic::Official, &messages, &mut seen, &codes, at).expect("ingest");
         assert_eq!((ingested.rows.num_rows(), ingested.duplicates, seen.len()), (2, 1, 2));
         let letters: Vec<_> = ingested.dead_letters.iter().map(|l| (l.reason, l.original_bytes())).collect();
         assert_eq!(
@@ -253,7 +256,7 @@ mod tests {
         );
         let mut remembered = Seen::default();
         remembered.remember(Topic::Official, &ingested.rows);
-        let again = ingest(Topic::Official, &messages, &mut remembered, at).expect("again");
+        let again = ingest(Topic::Official, &messages, &mut remembered, &codes, at).expect("again");
         assert_eq!((again.rows.num_rows(), again.duplicates), (0, 3), "the log knows them after a restart");
     }
 }

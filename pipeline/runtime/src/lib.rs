@@ -5,6 +5,7 @@
 //! files that plain readers open. [`load`] is the door beside Kafka, [`letters`] the way back for what was put aside. [`recompute`] and [`explain`] read committed epochs only.
 
 pub mod aside;
+pub mod codes;
 pub mod engine;
 pub mod error;
 pub mod explain;
