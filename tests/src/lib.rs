@@ -15,7 +15,7 @@ use rettidig_model::contract::Table;
 use rettidig_runtime::ingest::OwnedMessage;
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::persons::Limits;
-use rettidig_runtime::{Engine, EpochReport, Store};
+use rettidig_runtime::{Engine, EpochReport, Snapshot, Store};
 
 /// Published tables by name.
 pub type Tables = BTreeMap<&'static str, RecordBatch>;
@@ -106,14 +106,21 @@ impl Bench {
     /// # Panics
     /// If there is none.
     pub fn tables(&self) -> Tables {
-        let snapshot = self.engine.snapshots().borrow().clone().expect("an epoch");
-        let mut tables = snapshot.tables.clone();
-        for (name, months) in &snapshot.monthly {
-            let schema = Table::named(name).expect("a contract").schema();
-            tables.insert(name, concat_batches(&schema, months).expect("months"));
-        }
-        tables
+        tables_of(&self.engine.snapshots().borrow().clone().expect("an epoch"))
     }
+}
+
+/// The tables of an epoch, those of persons in one piece.
+///
+/// # Panics
+/// Never for a committed epoch.
+pub fn tables_of(snapshot: &Snapshot) -> Tables {
+    let mut tables = snapshot.tables.clone();
+    for (name, months) in &snapshot.monthly {
+        let schema = Table::named(name).expect("a contract").schema();
+        tables.insert(name, concat_batches(&schema, months).expect("months"));
+    }
+    tables
 }
 
 /// A table without the column that tells in which epoch a row was first published.
