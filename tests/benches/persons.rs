@@ -136,7 +136,7 @@ async fn from_kafka(worker: &mut Worker, kafka: &KafkaConfig, input: &Path) -> a
 /// Writes the cells of each measure as Parquet.
 fn write_cells(engine: &Engine, folder: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder)?;
-    for (name, rows) in engine.persons().cells().cells()? {
+    for (name, rows) in engine.state().cells().cells()? {
         let file = std::fs::File::create(folder.join(format!("{name}.parquet")))?;
         let mut writer = ArrowWriter::try_new(file, rows.schema(), None)?;
         writer.write(&rows)?;
@@ -400,8 +400,8 @@ async fn measure(folder: PathBuf, rows: u64, is_kafka: bool, seed: u64) -> anyho
     println!(
         "opened again in {:.2} s: {} rows, {} cells",
         begun.elapsed().as_secs_f64(),
-        engine.persons().log().rows(),
-        engine.persons().cells().len()
+        engine.shard().log().rows(),
+        engine.state().cells().len()
     );
     drop(engine);
     kill(&folder, &mut corrections).await?;

@@ -165,7 +165,7 @@ async fn evaluate(
             results.push(published(&bench.tables()));
             continue;
         }
-        let persons = bench.engine().persons();
+        let persons = bench.engine().state();
         let with = persons.parameters().expect("an epoch").clone();
         let mut cells = persons.cells().cells().expect("cells");
         cells.extend(model.derive(&cells, &with).await.expect("derived"));
@@ -306,7 +306,7 @@ async fn of_equal_revisions_with_other_content_the_first_stays_and_the_other_is_
         }
         bench.engine().commit().await.expect("commit");
     }
-    let cells = bench.engine().persons().cells().cells().expect("cells");
+    let cells = bench.engine().state().cells().cells().expect("cells");
     assert_eq!(shown(&model, &cells)["amounts"].values().collect::<Vec<_>>(), [&vec![900, 0]]);
     let counts = &bench.engine().manifest().expect("an epoch").counts;
     assert_eq!(counts.dead_letters.get("conflicting_revision"), Some(&1));

@@ -51,7 +51,7 @@ fn instant(date: NaiveDate) -> DateTime<Utc> {
 }
 
 async fn cells(model: &Model, bench: &mut Bench) -> Shown {
-    let persons = bench.engine().persons();
+    let persons = bench.engine().state();
     let with = persons.parameters().expect("an epoch").clone();
     let mut cells = persons.cells().cells().expect("cells");
     cells.extend(model.derive(&cells, &with).await.expect("derived"));
@@ -149,7 +149,7 @@ async fn run(seed: u64, persons: usize, limits: Limits) {
     let mut again = Bench::open_with(folder.path(), &model, &clock, limits).await;
     let found = differences(&incremental, &cells(&model, &mut again).await);
     assert!(found.is_empty(), "seed {seed}: after a restart {} differ", found.len());
-    assert!(again.engine().persons().waiting() > 0, "seed {seed}: somebody waits for a day");
+    assert!(again.engine().shard().waiting() > 0, "seed {seed}: somebody waits for a day");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

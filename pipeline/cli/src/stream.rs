@@ -443,8 +443,8 @@ impl State<'_> {
     ) -> anyhow::Result<()> {
         let engine = plant.worker.engine();
         let lag = self.delivery.lag(engine.manifest());
-        let mismatches = engine.persons().audit().newest().map(|audited| audited.mismatch_cells);
-        let (log_rows, cells) = (engine.persons().log().rows(), engine.persons().cells().len());
+        let mismatches = engine.audit().newest().map(|audited| audited.mismatch_cells);
+        let (log_rows, cells) = (engine.shard().log().rows(), engine.state().cells().len());
         let snapshot = engine.snapshots().borrow().clone();
         let drifting =
             snapshot.map(|snapshot| demo::drifting_names(&snapshot, &plant.model)).unwrap_or_default();

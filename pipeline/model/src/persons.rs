@@ -14,6 +14,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
 use chrono::{Datelike, NaiveDate};
 use rettidig_event::PersonId;
+use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{AS_OF, Domain, EVENT_PERSON, INCOME_DELIVERED, Layer, Model, REFERENCE, SqlModel};
 use crate::error::ModelError;
@@ -36,7 +37,7 @@ pub struct Histories {
 }
 
 /// What beside the events decides about a person's cells.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parameters {
     /// The as-of date.
     pub as_of: NaiveDate,

@@ -40,23 +40,27 @@ impl BySource {
         }
     }
 
-    /// Counts dead letters.
-    pub(crate) fn count(&mut self, letters: &[DeadLetter], known: &HashSet<&str>) {
+    /// Counts dead letters under the sources that they tell.
+    pub(crate) fn count(&mut self, letters: &[DeadLetter]) {
         for letter in letters {
-            let source = source_of(letter).filter(|source| known.contains(source.as_str()));
-            self.add(source.as_deref().unwrap_or(UNKNOWN), letter.reason.code(), 1);
+            self.add(source_of(letter).as_deref().unwrap_or(UNKNOWN), letter.reason.code(), 1);
         }
     }
 
+    /// The same with sources that are not known under `unknown`.
+    pub(crate) fn only(&self, known: &HashSet<&str>) -> Self {
+        let mut counts = Self::default();
+        for (source, reasons) in &self.0 {
+            let source = if known.contains(source.as_str()) { source } else { UNKNOWN };
+            reasons.iter().for_each(|(reason, count)| counts.add(source, reason, *count));
+        }
+        counts
+    }
+
     /// Counts rows that contradict rows that are there.
-    pub(crate) fn count_conflicts(
-        &mut self,
-        conflicts: &[RecordBatch],
-        known: &HashSet<&str>,
-    ) -> Result<(), RuntimeError> {
+    pub(crate) fn count_conflicts(&mut self, conflicts: &[RecordBatch]) -> Result<(), RuntimeError> {
         for rows in conflicts {
             for source in column(rows, "source")?.as_string::<i32>().iter().flatten() {
-                let source = if known.contains(source) { source } else { UNKNOWN };
                 self.add(source, Reason::ConflictingRevision.code(), 1);
             }
         }
@@ -114,7 +118,8 @@ mod tests {
     fn garbage_sources_are_unknown_and_old_counts_stay() {
         let known = HashSet::from(["yr-101"]);
         let mut counts = BySource::default();
-        counts.count(&[letter("yr-101"), letter("yr-101"), letter("x"), letter("y")], &known);
+        counts.count(&[letter("yr-101"), letter("yr-101"), letter("x"), letter("y")]);
+        let counts = counts.only(&known);
         // One more was counted before sources were told apart.
         let totals = BTreeMap::from([("invalid_field".to_owned(), 5), ("empty".to_owned(), 1)]);
         let series = counts.series(&totals);
@@ -132,7 +137,7 @@ mod tests {
         let names: Vec<String> = (0..2 * SOURCES_MAX).map(|number| format!("s-{number}")).collect();
         let letters: Vec<DeadLetter> = names.iter().map(|name| letter(name)).collect();
         let mut counts = BySource::default();
-        counts.count(&letters, &names.iter().map(String::as_str).collect());
+        counts.count(&letters);
         let mut twice = counts.clone();
         twice.extend(&counts);
         assert_eq!((counts.0.len(), twice.0.len()), (SOURCES_MAX + 1, SOURCES_MAX + 1));

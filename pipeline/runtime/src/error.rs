@@ -24,6 +24,15 @@ pub enum RuntimeError {
         /// What to do.
         remedy: String,
     },
+    /// Another writer has committed the epoch: nothing of this one's is visible, and it may not go on as it is.
+    #[error(
+        "committing epoch {epoch}: another writer has committed this epoch; make sure that only one rettidig without a \
+         role, or one group of committers, writes to this data folder, then start again"
+    )]
+    Superseded {
+        /// Its number.
+        epoch: u64,
+    },
     /// The model is wrong or a result breaks its contract.
     #[error(transparent)]
     Model(#[from] ModelError),

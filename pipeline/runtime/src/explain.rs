@@ -11,7 +11,7 @@ use rettidig_model::contract::Table;
 use serde::Serialize;
 
 use crate::RuntimeError;
-use crate::engine::schema_of;
+use crate::committer::schema_of;
 use crate::groups::column;
 use crate::manifest::Manifest;
 use crate::store::Store;

@@ -6,9 +6,11 @@
 
 pub mod aside;
 pub mod codes;
+pub mod committer;
 pub mod engine;
 pub mod error;
 pub mod explain;
+mod gather;
 mod groups;
 pub mod ingest;
 pub mod kafka;
@@ -21,10 +23,12 @@ mod orphans;
 pub mod persons;
 pub mod publish;
 pub mod recompute;
+pub mod roles;
 pub mod store;
 pub mod worker;
 
-pub use engine::{Engine, EpochReport, Snapshot};
+pub use committer::{Committer, EpochReport, Snapshot};
+pub use engine::Engine;
 pub use error::RuntimeError;
 pub use manifest::Manifest;
 pub use store::Store;

@@ -6,6 +6,7 @@
 
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures::stream::{FuturesOrdered, StreamExt};
@@ -178,7 +179,7 @@ async fn load_file(
         let piece = if decoding.len() < PIECES { receiver.recv().await } else { None };
         if let Some(piece) = piece {
             let piece = piece.map_err(|error| stop(error.to_string(), readable))?;
-            let codes = engine.codes();
+            let codes = Arc::clone(engine.shard().codes());
             decoding.push_back(tokio::task::spawn_blocking(move || {
                 let decoded = decode(topic, &piece, place, &codes);
                 (piece, decoded)
@@ -204,7 +205,7 @@ async fn load_file(
                         ));
                     }
                 }
-                engine.take_rows(topic, decoded.batch).await?;
+                engine.take_rows(decoded.batch).await?;
             }
             None => {
                 let messages: Vec<OwnedMessage> = lines(&piece)

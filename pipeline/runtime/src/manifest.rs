@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chrono::{DateTime, NaiveDate, Utc};
+use rettidig_model::Model;
 use serde::{Deserialize, Serialize};
 
 use crate::RuntimeError;
 use crate::aside::BySource;
+use crate::ingest::Ingested;
 use crate::persons::PersonsEntry;
 use crate::store::{FileEntry, Store, sha256_hex};
 
@@ -43,6 +45,29 @@ pub struct Counts {
     pub unknown_fields: u64,
 }
 
+impl Counts {
+    /// Adds what was counted elsewhere.
+    pub fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.duplicates += other.duplicates;
+        self.unknown_fields += other.unknown_fields;
+        for (reason, count) in &other.dead_letters {
+            *self.dead_letters.entry(reason.clone()).or_default() += count;
+        }
+        self.dead_letters_by_source.extend(&other.dead_letters_by_source);
+    }
+
+    /// Counts what became of messages, but for rows, which may turn out to be there already.
+    pub(crate) fn note(&mut self, ingested: &Ingested) {
+        self.duplicates += ingested.duplicates;
+        self.unknown_fields += ingested.unknown_fields;
+        for letter in &ingested.dead_letters {
+            *self.dead_letters.entry(letter.reason.code().to_owned()).or_default() += 1;
+        }
+        self.dead_letters_by_source.count(&ingested.dead_letters);
+    }
+}
+
 /// An epoch before this one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Previous {
@@ -57,6 +82,9 @@ pub struct Previous {
 pub struct Manifest {
     /// Its number, from 1.
     pub epoch: u64,
+    /// How often the right to commit has passed on: whoever commits has the highest.
+    #[serde(default)]
+    pub term: u64,
     /// The one before.
     pub previous: Option<Previous>,
     /// When it was made.
@@ -160,6 +188,11 @@ impl Manifest {
         Ok((manifest, sha256_hex(&bytes)))
     }
 
+    /// Whether the epoch was made with this model.
+    pub fn is_of(&self, model: &Model) -> bool {
+        self.sql_sha256 == model.sql_sha256 && self.reference_sha256 == model.reference_sha256
+    }
+
     /// Paths of all files that the epoch names itself; the bucket files are named by the file of the buckets.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         let log = self.log.values().flatten();
@@ -181,6 +214,7 @@ mod tests {
     fn manifest(epoch: u64) -> Manifest {
         Manifest {
             epoch,
+            term: 0,
             previous: None,
             committed_at: "2026-08-19T07:58:44Z".parse().expect("instant"),
             as_of: "2026-08-19".parse().expect("date"),

@@ -12,8 +12,8 @@ use prometheus::{
     TextEncoder,
 };
 
-use crate::engine::Snapshot;
-use crate::persons::{AuditReport, Persons};
+use crate::committer::Snapshot;
+use crate::persons::{AuditReport, Shard, State};
 
 /// States of a target, in the order of `rettidig_target_state`.
 const STATES: [&str; 5] = ["on_track", "drifting", "insufficient", "incomplete", "source_late"];
@@ -41,6 +41,8 @@ pub struct Metrics {
     tail_rows: IntGauge,
     cells: IntGauge,
     waiting: IntGauge,
+    /// Proposals of workers that the committer did not take.
+    pub proposals_refused_total: IntCounter,
     audit_mismatch_cells: IntGauge,
     audit_last_full_seconds: IntGauge,
 }
@@ -91,6 +93,10 @@ impl Metrics {
                 "rettidig_persons_waiting",
                 "Persons whose cells a coming day or wages change",
             )?,
+            proposals_refused_total: IntCounter::new(
+                "rettidig_proposals_refused_total",
+                "Proposals of workers that the committer refused: computed from a state that is no longer so",
+            )?,
             audit_mismatch_cells: IntGauge::new(
                 "rettidig_audit_mismatch_cells",
                 "Cells that differed from a recomputation in the newest full audit; -1 before the first",
@@ -102,7 +108,7 @@ impl Metrics {
             registry,
         };
         metrics.audit_mismatch_cells.set(-1);
-        let all: [Box<dyn Collector>; 14] = [
+        let all: [Box<dyn Collector>; 15] = [
             Box::new(metrics.local_seconds.clone()),
             Box::new(metrics.persons_seconds.clone()),
             Box::new(metrics.persons_evaluated.clone()),
@@ -110,6 +116,7 @@ impl Metrics {
             Box::new(metrics.tail_rows.clone()),
             Box::new(metrics.cells.clone()),
             Box::new(metrics.waiting.clone()),
+            Box::new(metrics.proposals_refused_total.clone()),
             Box::new(metrics.audit_mismatch_cells.clone()),
             Box::new(metrics.audit_last_full_seconds.clone()),
             Box::new(metrics.events_total.clone()),
@@ -124,14 +131,18 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Notes the state of the persons after a commit.
-    pub(crate) fn observe_persons(&self, persons: &Persons, touched: u64) {
-        let gauge = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+    /// Notes the state of the cells after a commit, and the rows of the log.
+    pub(crate) fn observe_cells(&self, state: &State, touched: u64) {
         self.persons_evaluated.inc_by(touched);
-        self.log_rows.set(i64::try_from(persons.log().rows()).unwrap_or(i64::MAX));
-        self.tail_rows.set(gauge(persons.log().tail_rows()));
-        self.cells.set(gauge(persons.cells().len()));
-        self.waiting.set(gauge(persons.waiting()));
+        self.log_rows.set(i64::try_from(state.entry().rows).unwrap_or(i64::MAX));
+        self.cells.set(i64::try_from(state.cells().len()).unwrap_or(i64::MAX));
+    }
+
+    /// Notes the state of a shard after a commit.
+    pub(crate) fn observe_shard(&self, shard: &Shard) {
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.tail_rows.set(gauge(shard.log().tail_rows()));
+        self.waiting.set(gauge(shard.waiting()));
     }
 
     /// Notes the end of a full audit.

@@ -16,13 +16,12 @@ use rettidig_model::Model;
 use rettidig_model::contract::Table;
 use rettidig_model::evaluation::disclosed_schema;
 use rettidig_model::local::{self, from_rows};
-use rettidig_model::persons::Parameters;
 
 use crate::RuntimeError;
-use crate::engine::schema_of;
+use crate::committer::schema_of;
 use crate::groups::evaluate_log;
 use crate::manifest::Manifest;
-use crate::persons::{Limits, Persons};
+use crate::persons::{Audit, Limits, Owned, PersonLog, State, parameters_of};
 use crate::store::Store;
 
 /// How a comparison names the values of persons that are shown.
@@ -47,7 +46,7 @@ pub struct Comparison {
 /// [`RuntimeError::Stop`] if there is no epoch, a file is damaged, or the model is not the epoch's.
 pub async fn recompute(store: &Store, model: &Model) -> Result<Comparison, RuntimeError> {
     let (manifest, _) = newest(store).await?;
-    if manifest.sql_sha256 != model.sql_sha256 || manifest.reference_sha256 != model.reference_sha256 {
+    if !manifest.is_of(model) {
         return Err(RuntimeError::stop(
             format!("recomputing epoch {}", manifest.epoch),
             "it was made with another model than this program carries",
@@ -86,15 +85,16 @@ async fn recompute_persons(
     model: &Model,
     manifest: &Manifest,
 ) -> Result<(u64, BTreeMap<String, u64>), RuntimeError> {
-    let with =
-        Parameters { as_of: manifest.as_of, income_delivered: manifest.persons.income_delivered.clone() };
+    let with = parameters_of(manifest);
     let model = Arc::new(model.clone());
     let limits = Limits { audit_rows: 400_000, ..Limits::default() };
     let entry = &manifest.persons;
-    let mut persons =
-        Persons::open(store.clone(), Arc::clone(&model), entry, with.clone(), true, limits).await?;
-    while persons.audit_step(manifest.committed_at).await?.is_none() {}
-    let mut mismatches = persons.audit().by_measure().clone();
+    let files = entry.log_files(store).await?;
+    let log = PersonLog::open(store.clone(), limits, Owned::all(), &files).await?;
+    let known = State::open(store.clone(), Arc::clone(&model), entry, with.clone(), true, limits).await?;
+    let mut audit = Audit::default();
+    while audit.step(&log, &model, &with, known.cells(), manifest.committed_at).await?.is_none() {}
+    let mut mismatches = audit.by_measure().clone();
     let mut states = Vec::with_capacity(manifest.local.len());
     for entry in manifest.local.values() {
         states.push(store.get_parquet(entry, local::schema()).await?);
@@ -102,10 +102,10 @@ async fn recompute_persons(
     let state = concat_batches(&local::schema(), &states)?;
     let shown = from_rows(&state);
     // The totals equal the recomputed ones, or the difference is told already.
-    let derived = model.derive_published(&persons.totals()?, &with).await?;
+    let derived = model.derive_published(&known.totals()?, &with).await?;
     let (values, wrong) = model.check_local(&derived, &shown).await?;
     mismatches.insert(SHOWN.to_owned(), wrong);
-    let mut cells = persons.cells().len() as u64 + values;
+    let mut cells = known.cells().len() as u64 + values;
     // The published tables grow month by month; made of all months at once they are the same.
     for (name, expected) in model.evaluate_months(state, manifest.as_of).await? {
         let Some(table) = Table::named(name) else { continue };

@@ -4,31 +4,18 @@
 //! demo, tests and a start use it. [`Worker::run`] goes on until told to stop: it waits for the first message,
 //! gathers what follows for a moment, and commits.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rettidig_event::{DeadLetter, Topic};
 use tokio_util::sync::CancellationToken;
 
 use crate::RuntimeError;
-use crate::engine::{Engine, EpochReport, TOPICS};
+use crate::committer::EpochReport;
+use crate::engine::{Engine, TOPICS};
+use crate::gather::{Gathering, Waiting};
 use crate::ingest::OwnedMessage;
 use crate::kafka::{KafkaConfig, KafkaSink, KafkaSource};
 use crate::persons::AuditReport;
-
-/// How long a batch gathers after its first message.
-const GATHER: Duration = Duration::from_millis(30);
-
-/// A burst is taken whole: after that time as long as one message follows the other within [`PAUSE`], up to this.
-const GATHER_MAX: Duration = Duration::from_millis(500);
-const PAUSE: Duration = Duration::from_millis(20);
-
-/// Messages in one batch of [`Worker::run`].
-const BATCH_MESSAGES_MAX: u64 = 200_000;
-
-/// Messages decoded together, and their bytes.
-const DECODE_MESSAGES: usize = 8_192;
-const DECODE_BYTES: usize = 32 << 20;
 
 /// How often a quiet worker looks whether the day has changed.
 const TICK: Duration = Duration::from_secs(1);
@@ -41,12 +28,9 @@ pub struct Worker {
     engine: Engine,
     source: KafkaSource,
     dead_letters: KafkaSink,
-    pending: BTreeMap<Topic, Vec<OwnedMessage>>,
-    pending_bytes: usize,
+    gathering: Gathering,
     /// Put aside but not yet acknowledged by the broker; a batch is committed after its dead letters.
     letters: Vec<DeadLetter>,
-    /// The next offset of each partition, messages that wait for decoding included.
-    read: BTreeMap<(Topic, i32), i64>,
 }
 
 impl Worker {
@@ -56,24 +40,12 @@ impl Worker {
     /// As [`KafkaSource::connect`].
     pub async fn connect(mut engine: Engine, config: &KafkaConfig) -> Result<Self, RuntimeError> {
         let known = engine.manifest().and_then(|manifest| manifest.cluster_id.clone());
-        let source = KafkaSource::connect(config, engine.positions(), known.as_deref()).await?;
+        let source =
+            KafkaSource::connect(config, &TOPICS, None, engine.positions(), known.as_deref()).await?;
         engine.set_cluster_id(source.cluster_id());
         let dead_letters = KafkaSink::connect(config)?;
-        let mut read = BTreeMap::new();
-        for topic in TOPICS {
-            for (partition, position) in engine.positions().get(topic.name()).into_iter().flatten() {
-                read.insert((topic, *partition), position.next);
-            }
-        }
-        Ok(Self {
-            engine,
-            source,
-            dead_letters,
-            pending: BTreeMap::new(),
-            pending_bytes: 0,
-            letters: Vec::new(),
-            read,
-        })
+        let gathering = Gathering::new(engine.positions());
+        Ok(Self { engine, source, dead_letters, gathering, letters: Vec::new() })
     }
 
     /// The engine.
@@ -99,8 +71,9 @@ impl Worker {
     /// # Errors
     /// As [`Engine::commit`] and [`KafkaSource::next`].
     pub async fn catch_up(&mut self) -> Result<Option<EpochReport>, RuntimeError> {
+        self.decide().await?;
         let ends = self.source.ends()?;
-        while !self.is_at(&ends) {
+        while !self.gathering.is_at(&ends) {
             let (topic, message) = self.source.next().await?;
             self.take(topic, message).await?;
         }
@@ -136,7 +109,15 @@ impl Worker {
         Ok(())
     }
 
+    /// Finds out whether the last manifest was written, if nobody knows: nothing else may happen before.
+    async fn decide(&mut self) -> Result<Option<EpochReport>, RuntimeError> {
+        if self.engine.is_undecided() { self.engine.commit().await.map(Some) } else { Ok(None) }
+    }
+
     async fn step(&mut self, shutdown: &CancellationToken) -> Result<Option<EpochReport>, RuntimeError> {
+        if let Some(report) = self.decide().await? {
+            return Ok(Some(report));
+        }
         let first = tokio::select! {
             message = self.source.next() => Some(message?),
             () = tokio::time::sleep(TICK) => None,
@@ -148,41 +129,23 @@ impl Worker {
         }
         if let Some((topic, message)) = first {
             self.take(topic, message).await?;
-            let begun = tokio::time::Instant::now();
-            while self.engine.batch_messages() < BATCH_MESSAGES_MAX {
-                let until = (begun + GATHER).max(tokio::time::Instant::now() + PAUSE).min(begun + GATHER_MAX);
-                match tokio::time::timeout_at(until, self.source.next()).await {
-                    Ok(message) => {
-                        let (topic, message) = message?;
-                        self.take(topic, message).await?;
-                    }
-                    Err(_) => break,
-                }
+            let burst = self.gathering.burst();
+            while let Some((topic, message)) = burst.next(&self.source, self.engine.batch_messages()).await? {
+                self.take(topic, message).await?;
             }
         }
         self.commit_due().await
     }
 
     async fn take(&mut self, topic: Topic, message: OwnedMessage) -> Result<(), RuntimeError> {
-        self.read.insert((topic, message.partition), message.offset + 1);
-        self.pending_bytes += message.payload.len();
-        let waiting = self.pending.entry(topic).or_default();
-        waiting.push(message);
-        let is_full = waiting.len() >= DECODE_MESSAGES || self.pending_bytes >= DECODE_BYTES;
-        if is_full { self.decode_all().await } else { Ok(()) }
-    }
-
-    async fn decode_all(&mut self) -> Result<(), RuntimeError> {
-        for topic in self.pending.keys().copied().collect::<Vec<_>>() {
-            self.decode(topic).await?;
+        match self.gathering.take(topic, message) {
+            Some(full) => self.accept(full).await,
+            None => Ok(()),
         }
-        self.pending_bytes = 0;
-        Ok(())
     }
 
-    async fn decode(&mut self, topic: Topic) -> Result<(), RuntimeError> {
-        let messages = std::mem::take(self.pending.entry(topic).or_default());
-        if !messages.is_empty() {
+    async fn accept(&mut self, batches: Waiting) -> Result<(), RuntimeError> {
+        for (topic, messages) in batches {
             self.letters.extend(self.engine.accept(topic, &messages).await?);
         }
         Ok(())
@@ -190,7 +153,8 @@ impl Worker {
 
     /// Commits what is due; its dead letters are acknowledged first.
     async fn commit_due(&mut self) -> Result<Option<EpochReport>, RuntimeError> {
-        self.decode_all().await?;
+        let rest = self.gathering.drain();
+        self.accept(rest).await?;
         self.engine.publish().await?;
         if self.engine.is_due() {
             self.letters.extend(self.engine.settle().await?);
@@ -200,10 +164,5 @@ impl Worker {
             self.letters.clear();
         }
         if self.engine.is_due() { self.engine.commit().await.map(Some) } else { Ok(None) }
-    }
-
-    fn is_at(&self, ends: &BTreeMap<(Topic, i32), i64>) -> bool {
-        ends.iter()
-            .all(|(partition, end)| *end == 0 || self.read.get(partition).is_some_and(|next| next >= end))
     }
 }

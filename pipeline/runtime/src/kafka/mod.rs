@@ -5,27 +5,31 @@
 //! that the broker no longer has is an error, never a silent jump.
 
 mod letters;
+mod membership;
 mod sink;
 mod source;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rettidig_event::Topic;
 
 pub use letters::{Letter, Letters, Place, letters};
+pub use membership::Membership;
 pub use sink::KafkaSink;
 pub use source::{KafkaSource, TopicMessage};
 
 use crate::RuntimeError;
+use crate::roles::proposal::{PROPOSALS, RETENTION_MS};
 
 /// How long one request to the broker may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Features that librdkafka must have been built with; they go missing silently.
 const FEATURES: [&str; 6] = ["ssl", "sasl_scram", "sasl_oauthbearer", "zstd", "gzip", "snappy"];
@@ -42,7 +46,7 @@ pub struct KafkaConfig {
 }
 
 impl KafkaConfig {
-    fn client(&self) -> Result<ClientConfig, RuntimeError> {
+    pub(crate) fn client(&self) -> Result<ClientConfig, RuntimeError> {
         let mut config = ClientConfig::new();
         for (key, value) in &self.settings {
             config.set(key, value);
@@ -82,6 +86,19 @@ pub fn assert_features() -> Result<(), RuntimeError> {
     }
 }
 
+/// The topics that this user can see.
+async fn known_topics(config: &KafkaConfig) -> Result<BTreeSet<String>, RuntimeError> {
+    let attempt = format!("asking {} for its topics", config.brokers);
+    let client: BaseConsumer =
+        config.client()?.create().map_err(|error| RuntimeError::retry(&attempt, error))?;
+    let asked = tokio::task::spawn_blocking(move || {
+        let metadata = client.fetch_metadata(None, REQUEST_TIMEOUT)?;
+        Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
+    });
+    let topics = asked.await.map_err(|error| RuntimeError::retry(&attempt, error))?;
+    topics.map_err(|error: KafkaError| RuntimeError::retry(&attempt, error))
+}
+
 /// Creates the topics of the contract that are not there yet.
 ///
 /// # Errors
@@ -94,7 +111,9 @@ pub async fn create_topics(config: &KafkaConfig) -> Result<(), RuntimeError> {
         .into_iter()
         .map(|topic| (topic, topic.retention_ms().to_string(), topic.max_message_bytes().to_string()))
         .collect();
-    let topics: Vec<NewTopic<'_>> = settings
+    let there = known_topics(config).await?;
+    let retention = RETENTION_MS.to_string();
+    let mut topics: Vec<NewTopic<'_>> = settings
         .iter()
         .map(|(topic, retention, bytes)| {
             NewTopic::new(topic.name(), topic.partitions(), TopicReplication::Fixed(-1))
@@ -102,6 +121,11 @@ pub async fn create_topics(config: &KafkaConfig) -> Result<(), RuntimeError> {
                 .set("max.message.bytes", bytes)
         })
         .collect();
+    topics.push(NewTopic::new(PROPOSALS, 1, TopicReplication::Fixed(-1)).set("retention.ms", &retention));
+    topics.retain(|topic| !there.contains(topic.name));
+    if topics.is_empty() {
+        return Ok(());
+    }
     let options =
         AdminOptions::new().operation_timeout(Some(REQUEST_TIMEOUT)).request_timeout(Some(REQUEST_TIMEOUT));
     let results = admin.create_topics(&topics, &options).await;

@@ -1,5 +1,6 @@
 //! Producing: the sink of connectors and of dead letters.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,9 +9,10 @@ use futures::stream::FuturesUnordered;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::future_producer::DeliveryFuture;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use rettidig_event::person::{self, parse_person, partition_of};
 use rettidig_event::{DeadLetter, Sink, SinkError, Topic};
 
-use super::KafkaConfig;
+use super::{KafkaConfig, REQUEST_TIMEOUT};
 use crate::RuntimeError;
 
 /// Records in flight before [`Sink::send`] waits.
@@ -20,6 +22,8 @@ const IN_FLIGHT_MAX: usize = 50_000;
 pub struct KafkaSink {
     producer: FutureProducer,
     in_flight: FuturesUnordered<DeliveryFuture>,
+    /// Partitions of the topics about persons, as far as they were asked for.
+    partitions: HashMap<Topic, i32>,
 }
 
 impl KafkaSink {
@@ -39,7 +43,34 @@ impl KafkaSink {
             .map_err(|error| {
                 RuntimeError::stop("setting up the producer", error, "correct the settings under kafka")
             })?;
-        Ok(Self { producer, in_flight: FuturesUnordered::new() })
+        Ok(Self { producer, in_flight: FuturesUnordered::new(), partitions: HashMap::new() })
+    }
+
+    /// The partition of an event about a person; other events may stand on any.
+    async fn place(&mut self, topic: Topic, key: &str) -> Result<Option<i32>, SinkError> {
+        let Some(person) = parse_person(key).filter(|_| person::TOPICS.contains(&topic)) else {
+            return Ok(None);
+        };
+        let count = match self.partitions.get(&topic) {
+            Some(count) => *count,
+            None => {
+                let producer = self.producer.clone();
+                let asked = tokio::task::spawn_blocking(move || {
+                    let metadata = producer.client().fetch_metadata(Some(topic.name()), REQUEST_TIMEOUT)?;
+                    Ok(metadata.topics().iter().map(|found| found.partitions().len()).sum::<usize>())
+                });
+                let failed = |cause: String| {
+                    SinkError(format!("asking for the partitions of {}: {cause}", topic.name()))
+                };
+                let count = asked.await.map_err(|error| failed(error.to_string()))?;
+                let count = count.map_err(|error: KafkaError| failed(error.to_string()))?;
+                let count = i32::try_from(count).ok().filter(|count| *count > 0);
+                let count = count.ok_or_else(|| failed("there is no such topic".to_owned()))?;
+                self.partitions.insert(topic, count);
+                count
+            }
+        };
+        Ok(Some(partition_of(&person, count)))
     }
 
     async fn acknowledged(&mut self) -> Result<(), SinkError> {
@@ -100,7 +131,8 @@ impl KafkaSink {
 #[async_trait]
 impl Sink for KafkaSink {
     async fn send(&mut self, topic: Topic, key: &str, payload: Vec<u8>) -> Result<(), SinkError> {
-        self.queue(topic, Some(key), None, &payload).await
+        let place = self.place(topic, key).await?;
+        self.queue(topic, Some(key), place, &payload).await
     }
 
     async fn flush(&mut self) -> Result<(), SinkError> {

@@ -1,6 +1,6 @@
 //! Consuming: the topics of the engine from where the manifest stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{Consumer, StreamConsumer};
@@ -8,10 +8,10 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rettidig_event::Topic;
+use rettidig_event::person::{self, BUCKETS};
 
 use super::{KafkaConfig, REQUEST_TIMEOUT};
 use crate::RuntimeError;
-use crate::engine::TOPICS;
 use crate::ingest::OwnedMessage;
 use crate::manifest::{Position, Positions};
 use crate::store::sha256_hex;
@@ -21,19 +21,24 @@ pub struct KafkaSource {
     consumer: StreamConsumer,
     cluster_id: Option<String>,
     partitions: Vec<(Topic, i32)>,
+    /// Of all topics.
+    partition_counts: BTreeMap<String, usize>,
 }
 
 /// A message with its topic.
 pub type TopicMessage = (Topic, OwnedMessage);
 
 impl KafkaSource {
-    /// Connects and stands at `positions`; partitions without a position start at their beginning.
+    /// Connects to some topics, or to some partitions of them, and stands at `positions`; partitions without a position
+    /// start at their beginning.
     ///
     /// # Errors
     /// [`RuntimeError::Stop`] if the topics are not the ones that were read before: truncated by retention,
     /// deleted and made again, or on another cluster.
     pub async fn connect(
         config: &KafkaConfig,
+        topics: &[Topic],
+        only: Option<&BTreeSet<i32>>,
         positions: &Positions,
         known_cluster: Option<&str>,
     ) -> Result<Self, RuntimeError> {
@@ -51,14 +56,18 @@ impl KafkaSource {
             .set("queued.max.messages.kbytes", (64 << 10).to_string())
             .to_owned();
         let (positions, known) = (positions.clone(), known_cluster.map(str::to_owned));
+        let (topics, only) = (topics.to_vec(), only.cloned());
         // librdkafka's metadata calls block.
-        let checked =
-            tokio::task::spawn_blocking(move || Self::assign(&client, &positions, known.as_deref()));
+        let checked = tokio::task::spawn_blocking(move || {
+            Self::assign(&client, &topics, only.as_ref(), &positions, known.as_deref())
+        });
         checked.await.map_err(|error| RuntimeError::retry("connecting to Kafka", error))?
     }
 
     fn assign(
         client: &ClientConfig,
+        topics: &[Topic],
+        only: Option<&BTreeSet<i32>>,
         positions: &Positions,
         known_cluster: Option<&str>,
     ) -> Result<Self, RuntimeError> {
@@ -81,7 +90,7 @@ impl KafkaSource {
         }
         let mut assignment = TopicPartitionList::new();
         let mut partitions = Vec::new();
-        for topic in TOPICS {
+        for topic in topics.iter().copied() {
             let found = metadata.topics().iter().find(|found| found.name() == topic.name());
             let count = found.map_or(0, |found| found.partitions().len());
             let known = positions.get(topic.name());
@@ -93,7 +102,8 @@ impl KafkaSource {
                     "the topic was deleted: start with an empty data folder and let the connectors send again",
                 ));
             }
-            for partition in 0..i32::try_from(count).unwrap_or(i32::MAX) {
+            let all = 0..i32::try_from(count).unwrap_or(i32::MAX);
+            for partition in all.filter(|partition| only.is_none_or(|only| only.contains(partition))) {
                 let position = known.and_then(|known| known.get(&partition));
                 let offset = match position {
                     Some(position) => Offset::Offset(check(&consumer, client, topic, partition, position)?),
@@ -106,12 +116,35 @@ impl KafkaSource {
             }
         }
         consumer.assign(&assignment).map_err(|error| retry("assigning partitions", error))?;
-        Ok(Self { consumer, cluster_id, partitions })
+        let partition_counts =
+            metadata.topics().iter().map(|topic| (topic.name().to_owned(), topic.partitions().len()));
+        let partition_counts = partition_counts.collect();
+        Ok(Self { consumer, cluster_id, partitions, partition_counts })
     }
 
     /// Id of the cluster, if it tells.
     pub fn cluster_id(&self) -> Option<String> {
         self.cluster_id.clone()
+    }
+
+    /// How many partitions the topics about persons have.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Stop`] if not each the same number, one that divides the buckets of persons.
+    pub fn person_partitions(&self) -> Result<i32, RuntimeError> {
+        let counts: BTreeMap<&str, usize> = person::TOPICS
+            .iter()
+            .map(|topic| (topic.name(), self.partition_counts.get(topic.name()).copied().unwrap_or(0)))
+            .collect();
+        let count = counts.values().copied().max().unwrap_or(0);
+        if count == 0 || !BUCKETS.is_multiple_of(count) || counts.values().any(|other| *other != count) {
+            return Err(RuntimeError::stop(
+                "sharing out the persons",
+                format!("the partitions are {counts:?}"),
+                format!("give these topics the same number of partitions, one that divides {BUCKETS}"),
+            ));
+        }
+        Ok(i32::try_from(count).unwrap_or(i32::MAX))
     }
 
     /// The next message.

@@ -5,15 +5,17 @@
 //! incremental way went wrong somewhere, a file was damaged, or time changed somebody's cells unnoticed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::array::UInt32Array;
 use arrow::compute::{concat_batches, take_record_batch};
 use chrono::{DateTime, Utc};
-use rettidig_event::person::{self, BUCKETS, PersonId, bucket_of};
-use rettidig_model::persons::unique;
+use rettidig_event::person::{self, BUCKETS};
+use rettidig_model::Model;
+use rettidig_model::persons::{Parameters, unique};
 
-use super::cells::CellStore;
-use super::{Persons, evaluate};
+use super::change::evaluate;
+use super::{CellStore, PersonLog};
 use crate::RuntimeError;
 
 /// What a full round found.
@@ -35,13 +37,13 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Whether the running round has passed the bucket of a person.
-    pub fn has_passed(&self, person: &PersonId) -> bool {
-        self.cells.is_some() && bucket_of(person) < self.next
+    /// The first bucket that the running round has not passed.
+    pub fn passed(&self) -> usize {
+        if self.cells.is_some() { self.next } else { 0 }
     }
 
     /// Adds a committed change in buckets that the round has passed.
-    pub(super) fn follow(&mut self, change: &CellStore) {
+    pub fn follow(&mut self, change: &CellStore) {
         if let Some(cells) = &mut self.cells {
             cells.merge(change, 1);
         }
@@ -58,36 +60,36 @@ impl Audit {
     }
 
     /// Begins again, after all cells were made anew.
-    pub(super) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.cells = None;
         self.next = 0;
     }
-}
 
-impl Persons {
-    /// The auditor.
-    pub fn audit(&self) -> &Audit {
-        &self.audit
-    }
-
-    /// Recomputes the next few buckets; a report if that was the end of a round.
+    /// Recomputes the next few buckets of a log that holds all, in comparison with the committed cells; a report if that
+    /// was the end of a round.
     ///
     /// # Errors
     /// As [`super::PersonLog::bucket`].
-    pub async fn audit_step(&mut self, now: DateTime<Utc>) -> Result<Option<AuditReport>, RuntimeError> {
-        let Some(with) = self.with.clone() else { return Ok(None) };
-        let mut cells = match self.audit.cells.take() {
+    pub async fn step(
+        &mut self,
+        log: &PersonLog,
+        model: &Arc<Model>,
+        with: &Parameters,
+        committed: &CellStore,
+        now: DateTime<Utc>,
+    ) -> Result<Option<AuditReport>, RuntimeError> {
+        let mut cells = match self.cells.take() {
             Some(cells) => cells,
             None => {
-                self.audit.next = 0;
-                self.cells.empty_like()?
+                self.next = 0;
+                committed.empty_like()?
             }
         };
-        let mut next = self.audit.next;
+        let mut next = self.next;
         let mut batches = Vec::new();
         let mut rows = 0;
-        while next < BUCKETS && rows < self.limits.audit_rows {
-            let bucket = self.log.bucket(next).await?;
+        while next < BUCKETS && rows < log.limits().audit_rows {
+            let bucket = log.bucket(next).await?;
             let order = UInt32Array::from(unique(&bucket).order);
             batches.push(take_record_batch(&bucket, &order)?);
             rows += bucket.num_rows();
@@ -95,18 +97,18 @@ impl Persons {
         }
         if rows > 0 {
             let rows = concat_batches(&person::schema(), &batches)?;
-            cells.add(&evaluate(std::sync::Arc::clone(&self.model), rows, with).await?.cells, 1)?;
+            cells.add(&evaluate(Arc::clone(model), rows, with.clone()).await?.cells, 1)?;
         }
         if next < BUCKETS {
-            self.audit.next = next;
-            self.audit.cells = Some(cells);
+            self.next = next;
+            self.cells = Some(cells);
             return Ok(None);
         }
-        self.audit.by_measure = self.cells.mismatches(&cells)?;
-        let mismatch_cells = self.audit.by_measure.values().sum();
+        self.by_measure = committed.mismatches(&cells)?;
+        let mismatch_cells = self.by_measure.values().sum();
         let report = AuditReport { mismatch_cells, finished_at: now };
-        self.audit.newest = Some(report);
-        self.audit.restart();
+        self.newest = Some(report);
+        self.restart();
         Ok(Some(report))
     }
 }

@@ -14,10 +14,9 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use rettidig_event::person::{self, BUCKETS, bucket_of};
 use rettidig_model::persons::Parameters;
 
+use super::change::{Evaluated, THREADS, evaluate_both, take};
 use super::file::{bucket_ends, encode, person_at};
-use super::{
-    BucketEntry, CellStore, Evaluated, PersonChange, PersonLog, Persons, THREADS, evaluate_both, take,
-};
+use super::{CellStore, PersonChange, PersonLog, Shard};
 use crate::RuntimeError;
 use crate::store::{FileEntry, Store};
 
@@ -30,18 +29,21 @@ const GROUP_BUCKETS: usize = BUCKETS / GROUPS;
 /// Rows that are brought together at least, if there are so many: an evaluation has a cost of its own.
 const JOB_ROWS: u64 = 400_000;
 
-/// Folder of spilled rows; emptied when the engine opens.
-pub(crate) const SPILL: &str = "spill";
-
 /// Rows that wait in files, by group of buckets, in the order of arrival.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Spill {
+    folder: String,
     files: BTreeMap<usize, Vec<FileEntry>>,
     rows: u64,
     runs: u64,
 }
 
 impl Spill {
+    /// None yet; they will wait in files of this folder.
+    pub fn new(folder: &str) -> Self {
+        Self { folder: folder.to_owned(), files: BTreeMap::new(), rows: 0, runs: 0 }
+    }
+
     /// Rows that wait.
     pub fn rows(&self) -> u64 {
         self.rows
@@ -60,11 +62,11 @@ impl Spill {
         }
         let orders = orders.into_iter().enumerate().filter(|(_, order)| !order.is_empty());
         let written: Vec<(usize, FileEntry)> = stream::iter(orders.map(|(group, order)| {
-            let (rows, store) = (Arc::clone(&rows), store.clone());
+            let (rows, store, folder) = (Arc::clone(&rows), store.clone(), self.folder.clone());
             let task = tokio::spawn(async move {
                 let part = take(&rows, order)?;
                 let stem = format!("group-{group:03}-{run:06}");
-                store.put_immutable(SPILL, &stem, encode(&part, None)?, part.num_rows() as u64).await
+                store.put_immutable(&folder, &stem, encode(&part, None)?, part.num_rows() as u64).await
             });
             async move { Ok::<_, RuntimeError>((group, joined(task.await)?)) }
         }))
@@ -93,9 +95,10 @@ impl Spill {
     /// # Errors
     /// [`RuntimeError::Retry`] if the storage fails.
     pub async fn clear(&mut self, store: &Store) -> Result<(), RuntimeError> {
-        for file in std::mem::take(self).files.into_values().flatten() {
+        for file in std::mem::take(&mut self.files).into_values().flatten() {
             store.delete(&file.path).await?;
         }
+        self.rows = 0;
         Ok(())
     }
 }
@@ -110,12 +113,13 @@ async fn groups(
     inputs: Inputs,
     groups: Range<usize>,
     pending: Vec<RecordBatch>,
-) -> Result<(Evaluated, Vec<(usize, BucketEntry)>), RuntimeError> {
+) -> Result<(Evaluated, Vec<(usize, Option<FileEntry>)>), RuntimeError> {
     let Inputs { log, model, empty, store, spill, before, after } = inputs;
     let buckets = groups.start * GROUP_BUCKETS..groups.end * GROUP_BUCKETS;
+    let buckets: Vec<usize> = buckets.filter(|bucket| log.owned().has(*bucket)).collect();
     let mut history = Vec::with_capacity(buckets.len());
-    for bucket in buckets.clone() {
-        history.push(log.bucket(bucket).await?);
+    for bucket in &buckets {
+        history.push(log.bucket(*bucket).await?);
     }
     let history = concat_batches(&person::schema(), &history)?;
     let mut new = Vec::new();
@@ -130,7 +134,7 @@ async fn groups(
     for bucket in buckets {
         let start = bucket.checked_sub(1).map_or(0, |before| ends[before]) as usize;
         let part = rows.slice(start, ends[bucket] as usize - start);
-        entries.push((bucket, log.settle_sorted(bucket, &part, 0).await?));
+        entries.push((bucket, log.settle(bucket, &part).await?));
     }
     Ok((evaluated, entries))
 }
@@ -148,13 +152,13 @@ struct Inputs {
 
 /// Recomputes all buckets with new rows. The change is a difference, or with `redefine` the cells themselves.
 pub(super) async fn change(
-    persons: &Persons,
+    shard: &Shard,
     rows: &[RecordBatch],
     spill: &Spill,
     with: Parameters,
     redefine: bool,
 ) -> Result<PersonChange, RuntimeError> {
-    let mut change = persons.nothing(with.clone())?;
+    let mut change = shard.nothing(with.clone())?;
     change.redefined = redefine;
     let mut pending: Vec<Vec<RecordBatch>> = vec![Vec::new(); GROUPS];
     for batch in rows {
@@ -167,17 +171,17 @@ pub(super) async fn change(
         }
     }
     let inputs = Inputs {
-        log: Arc::clone(&persons.log),
-        model: Arc::clone(&persons.model),
-        empty: Arc::new(persons.cells.empty_like()?),
-        store: persons.store.clone(),
+        log: Arc::clone(&shard.log),
+        model: Arc::clone(&shard.model),
+        empty: Arc::new(shard.empty.empty_like()?),
+        store: shard.store.clone(),
         spill: Arc::new(spill.clone()),
-        before: persons.with.clone().filter(|_| !redefine),
+        before: shard.with.clone().filter(|_| !redefine),
         after: with,
     };
     let mut jobs: Vec<(Range<usize>, Vec<RecordBatch>, u64)> = Vec::new();
     for (group, pending) in pending.into_iter().enumerate() {
-        let buckets = &persons.log.buckets()[group * GROUP_BUCKETS..(group + 1) * GROUP_BUCKETS];
+        let buckets = &shard.log.buckets()[group * GROUP_BUCKETS..(group + 1) * GROUP_BUCKETS];
         let settled: u64 =
             buckets.iter().filter_map(|bucket| bucket.file.as_ref()).map(|file| file.rows).sum();
         let spilled: u64 = inputs.spill.files.get(&group).into_iter().flatten().map(|file| file.rows).sum();

@@ -21,6 +21,9 @@ use crate::store::{FileEntry, Store};
 /// Files of changes of a measure beyond which they are merged.
 const CHANGES_MAX: usize = 16;
 
+/// Folder of the files.
+const FOLDER: &str = "state/cells";
+
 /// The grains of cells, as bytes that the row converter makes, in the order they came.
 type Keys = IndexSet<Box<[u8]>, foldhash::fast::RandomState>;
 
@@ -182,6 +185,15 @@ impl CellStore {
         Ok(Self(measures))
     }
 
+    /// Forgets all cells.
+    pub fn clear(&mut self) {
+        for measure in self.0.values_mut() {
+            measure.keys.clear();
+            measure.values.clear();
+            measure.grains.clear();
+        }
+    }
+
     /// Adds cells, `sign` times each.
     ///
     /// # Errors
@@ -294,40 +306,47 @@ impl CellStore {
         Ok(())
     }
 
-    /// Writes changed cells; gives the files that the state consists of with them.
+    /// Writes these cells, one file a measure that has some.
     ///
     /// # Errors
     /// [`RuntimeError::Retry`] if the storage fails.
-    pub async fn write(
-        &self,
-        store: &Store,
-        changes: &Self,
-        files: &BTreeMap<String, Vec<FileEntry>>,
-    ) -> Result<BTreeMap<String, Vec<FileEntry>>, RuntimeError> {
-        let mut files = files.clone();
-        for (name, change) in &changes.0 {
-            let rows = change.rows()?;
-            if rows.num_rows() == 0 {
-                continue;
-            }
-            let entries = files.entry(name.clone()).or_default();
-            let (folder, stem) = ("state/cells", name.as_str());
-            entries.push(store.put_parquet(folder, stem, &rows, Vec::new()).await?);
-            if entries.len() > CHANGES_MAX {
-                // The base comes first; it joins when what follows has grown to its size.
-                let added: u64 = entries[1..].iter().map(|entry| entry.rows).sum();
-                let from = usize::from(added < entries[0].rows);
-                let mut batches = Vec::new();
-                for entry in &entries[from..] {
-                    batches.push(store.get_parquet(entry, rows.schema()).await?);
-                }
-                let mut merged = Measure::new(&rows, change.grain)?;
-                merged.add(&concat_batches(&rows.schema(), &batches)?, 1)?;
-                let merged = store.put_parquet(folder, stem, &merged.rows()?, Vec::new()).await?;
-                entries.truncate(from);
-                entries.push(merged);
+    pub async fn write(&self, store: &Store) -> Result<BTreeMap<String, FileEntry>, RuntimeError> {
+        let mut files = BTreeMap::new();
+        for (name, measure) in &self.0 {
+            let rows = measure.rows()?;
+            if rows.num_rows() > 0 {
+                files.insert(name.clone(), store.put_parquet(FOLDER, name, &rows, Vec::new()).await?);
             }
         }
         Ok(files)
+    }
+
+    /// Merges the files of a state where they have become many.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Retry`] if the storage fails.
+    pub async fn tidy(
+        &self,
+        store: &Store,
+        files: &mut BTreeMap<String, Vec<FileEntry>>,
+    ) -> Result<(), RuntimeError> {
+        for (name, measure) in &self.0 {
+            let Some(entries) = files.get_mut(name).filter(|entries| entries.len() > CHANGES_MAX) else {
+                continue;
+            };
+            // The base comes first; it joins when what follows has grown to its size.
+            let added: u64 = entries[1..].iter().map(|entry| entry.rows).sum();
+            let from = usize::from(added < entries[0].rows);
+            let mut batches = Vec::new();
+            for entry in &entries[from..] {
+                batches.push(store.get_parquet(entry, measure.schema.clone()).await?);
+            }
+            let mut merged = Measure::new(&RecordBatch::new_empty(measure.schema.clone()), measure.grain)?;
+            merged.add(&concat_batches(&measure.schema, &batches)?, 1)?;
+            let merged = store.put_parquet(FOLDER, name, &merged.rows()?, Vec::new()).await?;
+            entries.truncate(from);
+            entries.push(merged);
+        }
+        Ok(())
     }
 }

@@ -8,40 +8,18 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::file::{Opened, index_of};
+use super::tail::{BucketEntry, LogFiles, put, rows_in};
+use super::{Limits, Owned};
+use crate::RuntimeError;
+use crate::store::{FileEntry, Store, sha256_hex};
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use rettidig_event::person::{self, BUCKETS, PersonId, bucket_of};
 use rettidig_model::persons::unique;
-use serde::{Deserialize, Serialize};
-
-use super::Limits;
-use super::file::{Opened, encode, index_of, person_at};
-use crate::RuntimeError;
-use crate::store::{FileEntry, Store, sha256_hex};
-
-/// Rows up to which a tail file is small.
-const SMALL_FILE_ROWS: u64 = 100_000;
 
 /// Buckets that one commit compacts at most.
 const COMPACT_BUCKETS: usize = 32;
-
-/// A bucket as the manifest names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BucketEntry {
-    /// Its file; `None` if it holds nothing yet.
-    pub file: Option<FileEntry>,
-    /// Tail rows of epochs up to this one are in the file.
-    pub through: u64,
-}
-
-/// A tail file as the manifest names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TailEntry {
-    /// The file.
-    pub file: FileEntry,
-    /// The epoch that its rows belong to.
-    pub epoch: u64,
-}
 
 /// Rows of one epoch, in memory until the last bucket that has some is compacted.
 #[derive(Debug, Clone)]
@@ -65,8 +43,9 @@ pub struct PersonLog {
     store: Store,
     limits: Limits,
     buckets: Vec<BucketEntry>,
+    /// The buckets whose rows are kept; of the others nothing is known.
+    owned: Owned,
     opened: Mutex<HashMap<String, Arc<Opened>>>,
-    tail_files: Vec<TailEntry>,
     /// Parts of the tail by number, in the order of arrival.
     tail: BTreeMap<u64, TailPart>,
     next_part: u64,
@@ -77,62 +56,56 @@ pub struct PersonLog {
 /// A change of the log that is written but not yet committed.
 #[derive(Debug)]
 pub struct LogChange {
-    buckets: BTreeMap<usize, BucketEntry>,
-    tail_files: Vec<TailEntry>,
+    /// New files of buckets; `None` for a bucket without rows.
+    pub buckets: BTreeMap<usize, Option<FileEntry>>,
+    /// The file of the rows that are in no bucket file yet.
+    pub tail: Option<FileEntry>,
     added: Option<RecordBatch>,
 }
 
-impl LogChange {
-    /// The tail files after the change.
-    pub fn tail_files(&self) -> &[TailEntry] {
-        &self.tail_files
-    }
-}
-
-fn settled(rows: &RecordBatch, buckets: &[BucketEntry], epoch: u64) -> Result<RecordBatch, RuntimeError> {
-    let keep: Vec<u32> = (0..rows.num_rows())
-        .zip(0_u32..)
-        .filter(|(row, _)| buckets[bucket_of(&person_at(rows, *row))].through < epoch)
-        .map(|(_, number)| number)
-        .collect();
-    if keep.len() == rows.num_rows() {
-        return Ok(rows.clone());
-    }
-    Ok(take_record_batch(rows, &UInt32Array::from(keep))?)
-}
-
 impl PersonLog {
-    /// Opens the log that a manifest names.
+    /// Opens the log of some buckets as a manifest names it.
     ///
     /// # Errors
     /// [`RuntimeError::Stop`] if a file is gone or damaged.
     pub async fn open(
         store: Store,
         limits: Limits,
-        buckets: Vec<BucketEntry>,
-        tail_files: Vec<TailEntry>,
+        owned: Owned,
+        files: &LogFiles,
     ) -> Result<Self, RuntimeError> {
-        let mut log = Self { buckets, tail_files: tail_files.clone(), ..Self::empty(store, limits) };
-        for entry in &tail_files {
+        let mut log = Self { buckets: files.buckets.clone(), ..Self::empty(store, limits, owned) };
+        for entry in &files.tail {
             let rows = log.store.get_parquet(&entry.file, person::schema()).await?;
-            let rows = settled(&rows, &log.buckets, entry.epoch)?;
+            let is_left = |bucket: usize| log.owned.has(bucket) && log.buckets[bucket].through < entry.epoch;
+            let rows = rows_in(&rows, &is_left)?;
             log.remember(rows);
         }
         Ok(log)
     }
 
     /// A log without rows.
-    pub fn empty(store: Store, limits: Limits) -> Self {
+    pub fn empty(store: Store, limits: Limits, owned: Owned) -> Self {
         Self {
             store,
             limits,
-            buckets: vec![BucketEntry { file: None, through: 0 }; BUCKETS],
+            buckets: vec![BucketEntry::default(); BUCKETS],
+            owned,
             opened: Mutex::new(HashMap::new()),
-            tail_files: Vec::new(),
             tail: BTreeMap::new(),
             next_part: 0,
             places: vec![HashMap::new(); BUCKETS],
         }
+    }
+
+    /// Where one way of working ends and another begins.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The buckets whose rows are kept.
+    pub fn owned(&self) -> &Owned {
+        &self.owned
     }
 
     /// The buckets as a manifest names them.
@@ -147,7 +120,7 @@ impl PersonLog {
 
     /// Rows in bucket files and tail.
     pub fn rows(&self) -> u64 {
-        let files = self.buckets.iter().filter_map(|bucket| bucket.file.as_ref());
+        let files = self.owned.buckets().filter_map(|bucket| self.buckets[bucket].file.as_ref());
         files.map(|file| file.rows).sum::<u64>() + self.tail_rows() as u64
     }
 
@@ -259,122 +232,56 @@ impl PersonLog {
         opened.read(bytes, &ranges).map_err(stop)
     }
 
-    /// Writes the rows of an epoch, sorted by person, as its tail file, merges small tail files and compacts what is due.
+    /// Writes new rows, sorted by person, as a tail file, and compacts what is due: of some buckets what was known before
+    /// these rows goes into their files.
     ///
     /// # Errors
     /// [`RuntimeError::Retry`] if the storage fails.
-    pub async fn write(&self, epoch: u64, added: RecordBatch) -> Result<LogChange, RuntimeError> {
-        let mut change =
-            LogChange { buckets: BTreeMap::new(), tail_files: self.tail_files.clone(), added: None };
+    pub async fn write(&self, added: RecordBatch) -> Result<LogChange, RuntimeError> {
+        let mut change = LogChange { buckets: BTreeMap::new(), tail: None, added: None };
         if added.num_rows() > 0 {
-            let file = self.put("log/persons", "tail", &added, None).await?;
-            change.tail_files.push(TailEntry { file, epoch });
+            change.tail = Some(put(&self.store, "tail", &added, None).await?);
             change.added = Some(added);
         }
         if self.tail_rows() > self.limits.tail_rows {
             // The ones that were compacted longest ago, so that old tail files and parts become free.
-            let mut oldest: Vec<usize> = (0..BUCKETS).collect();
+            let mut oldest: Vec<usize> = self.owned.buckets().collect();
             oldest.sort_by_key(|bucket| self.buckets[*bucket].through);
             for bucket in oldest.into_iter().take(COMPACT_BUCKETS) {
-                // The rows of this epoch stay in the tail: the bucket is settled up to the one before.
                 let rows = self.bucket(bucket).await?;
-                change.buckets.insert(bucket, self.settle(bucket, &rows, epoch - 1).await?);
+                let rows = take_record_batch(&rows, &UInt32Array::from(unique(&rows).order))?;
+                change.buckets.insert(bucket, self.settle(bucket, &rows).await?);
             }
-        }
-        let buckets = self.buckets_after(&change);
-        let oldest = buckets.iter().map(|bucket| bucket.through).min().unwrap_or(0);
-        change.tail_files.retain(|entry| entry.epoch > oldest);
-        let small = |entry: &&TailEntry| entry.file.rows <= SMALL_FILE_ROWS;
-        if change.tail_files.iter().filter(small).count() > self.limits.tail_files {
-            self.merge_small(&mut change, &buckets).await?;
         }
         Ok(change)
     }
 
-    /// Merges the small tail files. What is left of them is in no bucket file yet, so the newest epoch of them fits all.
-    async fn merge_small(&self, change: &mut LogChange, buckets: &[BucketEntry]) -> Result<(), RuntimeError> {
-        let (small, mut kept): (Vec<_>, Vec<_>) =
-            change.tail_files.drain(..).partition(|entry| entry.file.rows <= SMALL_FILE_ROWS);
-        let mut batches = Vec::with_capacity(small.len());
-        for entry in &small {
-            let rows = self.store.get_parquet(&entry.file, person::schema()).await?;
-            batches.push(settled(&rows, buckets, entry.epoch)?);
-        }
-        let rows = concat_batches(&person::schema(), &batches)?;
-        let rows = take_record_batch(&rows, &UInt32Array::from(unique(&rows).order))?;
-        let file = self.put("log/persons", "tail", &rows, None).await?;
-        kept.push(TailEntry { file, epoch: small.last().map_or(0, |entry| entry.epoch) });
-        kept.sort_by_key(|entry| entry.epoch);
-        change.tail_files = kept;
-        Ok(())
-    }
-
-    /// Writes a bucket's file of all its rows.
+    /// Writes a bucket's file of all its rows, which come sorted and unique.
     ///
     /// # Errors
     /// [`RuntimeError::Retry`] if the storage fails.
-    pub async fn settle(
-        &self,
-        bucket: usize,
-        rows: &RecordBatch,
-        through: u64,
-    ) -> Result<BucketEntry, RuntimeError> {
-        let rows = take_record_batch(rows, &UInt32Array::from(unique(rows).order))?;
-        self.settle_sorted(bucket, &rows, through).await
-    }
-
-    /// As [`PersonLog::settle`], of rows that are sorted and unique already.
-    ///
-    /// # Errors
-    /// [`RuntimeError::Retry`] if the storage fails.
-    pub async fn settle_sorted(
-        &self,
-        bucket: usize,
-        rows: &RecordBatch,
-        through: u64,
-    ) -> Result<BucketEntry, RuntimeError> {
+    pub async fn settle(&self, bucket: usize, rows: &RecordBatch) -> Result<Option<FileEntry>, RuntimeError> {
         if rows.num_rows() == 0 {
-            return Ok(BucketEntry { file: None, through });
+            return Ok(None);
         }
         let index = index_of(rows);
-        let file = self.put("log/persons", &format!("bucket-{bucket:04}"), rows, Some(&index)).await?;
-        Ok(BucketEntry { file: Some(file), through })
+        put(&self.store, &format!("bucket-{bucket:04}"), rows, Some(&index)).await.map(Some)
     }
 
-    async fn put(
-        &self,
-        folder: &str,
-        stem: &str,
-        rows: &RecordBatch,
-        index: Option<&[(PersonId, u32)]>,
-    ) -> Result<FileEntry, RuntimeError> {
-        self.store.put_immutable(folder, stem, encode(rows, index)?, rows.num_rows() as u64).await
+    /// A change that settles whole buckets and leaves nothing in the tail: what a bulk load does.
+    pub fn replace_all(buckets: BTreeMap<usize, Option<FileEntry>>) -> LogChange {
+        LogChange { buckets, tail: None, added: None }
     }
 
-    /// A change that settles whole buckets and empties the tail: what a bulk load does.
-    pub fn replace_all(&self, buckets: BTreeMap<usize, BucketEntry>) -> LogChange {
-        LogChange { buckets, tail_files: Vec::new(), added: None }
-    }
-
-    /// The buckets after a change.
-    pub fn buckets_after(&self, change: &LogChange) -> Vec<BucketEntry> {
-        let mut buckets = self.buckets.clone();
-        for (bucket, entry) in &change.buckets {
-            buckets[*bucket] = entry.clone();
-        }
-        buckets
-    }
-
-    /// Takes over a committed change.
-    pub fn install(&mut self, change: LogChange) {
-        for (bucket, entry) in change.buckets {
+    /// Takes over a change that was committed as an epoch.
+    pub fn install(&mut self, change: LogChange, epoch: u64) {
+        for (bucket, file) in change.buckets {
             if let Some(file) = &self.buckets[bucket].file {
                 self.opened.lock().unwrap_or_else(PoisonError::into_inner).remove(&file.path);
             }
-            self.buckets[bucket] = entry;
+            self.buckets[bucket] = BucketEntry { file, through: epoch - 1 };
             self.forget(bucket);
         }
-        self.tail_files = change.tail_files;
         if let Some(added) = change.added {
             self.remember(added);
         }

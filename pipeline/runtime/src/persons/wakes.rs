@@ -11,12 +11,16 @@ use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use rettidig_event::PersonId;
 use rettidig_model::persons::NextChange;
 
+use super::Owned;
 use super::file::person_at;
 use crate::RuntimeError;
 use crate::store::{FileEntry, Store};
 
 /// Files beyond which they are merged.
 const FILES_MAX: usize = 16;
+
+/// Folder of the files.
+const FOLDER: &str = "state/wakes";
 
 /// Next changes by person, and the persons by day and by month.
 #[derive(Debug, Default)]
@@ -87,60 +91,77 @@ impl Wakes {
         self.next.is_empty()
     }
 
-    /// Opens the state that a manifest names.
+    /// Opens the state of some buckets that a manifest names.
     ///
     /// # Errors
     /// [`RuntimeError::Stop`] if a file is gone or damaged.
-    pub async fn open(store: &Store, files: &[FileEntry]) -> Result<Self, RuntimeError> {
+    pub async fn open(store: &Store, files: &[FileEntry], owned: &Owned) -> Result<Self, RuntimeError> {
         let mut wakes = Self::default();
-        for entry in files {
-            let rows = store.get_parquet(entry, schema()).await?;
-            let (day, month) =
-                (rows.column(1).as_primitive::<Int32Type>(), rows.column(2).as_primitive::<Int32Type>());
-            let value = |column: &Int32Array, row: usize| column.is_valid(row).then(|| column.value(row));
-            for row in 0..rows.num_rows() {
-                let next = NextChange { wake_day: value(day, row), awaited_month: value(month, row) };
-                wakes.set(person_at(&rows, row), next);
-            }
+        for (person, next) in
+            read(store, files).await?.into_iter().filter(|(person, _)| owned.has_person(person))
+        {
+            wakes.set(person, next);
         }
         Ok(wakes)
     }
+}
 
-    fn rows(changes: &BTreeMap<PersonId, NextChange>) -> Result<RecordBatch, RuntimeError> {
-        let mut persons = FixedSizeBinaryBuilder::new(16);
-        for person in changes.keys() {
-            persons.append_value(person)?;
+/// The next changes of some files, of which the latest holds.
+async fn read(store: &Store, files: &[FileEntry]) -> Result<BTreeMap<PersonId, NextChange>, RuntimeError> {
+    let mut changes = BTreeMap::new();
+    for entry in files {
+        let rows = store.get_parquet(entry, schema()).await?;
+        let (day, month) =
+            (rows.column(1).as_primitive::<Int32Type>(), rows.column(2).as_primitive::<Int32Type>());
+        let value = |column: &Int32Array, row: usize| column.is_valid(row).then(|| column.value(row));
+        for row in 0..rows.num_rows() {
+            let next = NextChange { wake_day: value(day, row), awaited_month: value(month, row) };
+            changes.insert(person_at(&rows, row), next);
         }
-        let days: Int32Array = changes.values().map(|next| next.wake_day).collect();
-        let months: Int32Array = changes.values().map(|next| next.awaited_month).collect();
-        Ok(RecordBatch::try_new(
-            schema(),
-            vec![Arc::new(persons.finish()), Arc::new(days), Arc::new(months)],
-        )?)
     }
+    Ok(changes)
+}
 
-    /// Writes changes that are not yet in this state; gives the files that the state consists of with them.
-    ///
-    /// # Errors
-    /// [`RuntimeError::Retry`] if the storage fails.
-    pub async fn write(
-        &self,
-        store: &Store,
-        changes: &BTreeMap<PersonId, NextChange>,
-        files: &[FileEntry],
-    ) -> Result<Vec<FileEntry>, RuntimeError> {
-        if changes.is_empty() {
-            return Ok(files.to_vec());
-        }
-        let (folder, stem) = ("state/wakes", "wakes");
-        if files.len() < FILES_MAX {
-            let entry = store.put_parquet(folder, stem, &Self::rows(changes)?, Vec::new()).await?;
-            return Ok(files.iter().cloned().chain([entry]).collect());
-        }
-        let mut all: BTreeMap<PersonId, NextChange> =
-            self.next.iter().map(|(person, next)| (*person, *next)).collect();
-        all.extend(changes.iter().map(|(person, next)| (*person, *next)));
+fn rows(changes: &BTreeMap<PersonId, NextChange>) -> Result<RecordBatch, RuntimeError> {
+    let mut persons = FixedSizeBinaryBuilder::new(16);
+    for person in changes.keys() {
+        persons.append_value(person)?;
+    }
+    let days: Int32Array = changes.values().map(|next| next.wake_day).collect();
+    let months: Int32Array = changes.values().map(|next| next.awaited_month).collect();
+    Ok(RecordBatch::try_new(schema(), vec![Arc::new(persons.finish()), Arc::new(days), Arc::new(months)])?)
+}
+
+/// Writes changes; `None` if there are none.
+///
+/// # Errors
+/// [`RuntimeError::Retry`] if the storage fails.
+pub(super) async fn write(
+    store: &Store,
+    changes: &BTreeMap<PersonId, NextChange>,
+) -> Result<Option<FileEntry>, RuntimeError> {
+    if changes.is_empty() {
+        return Ok(None);
+    }
+    store.put_parquet(FOLDER, "wakes", &rows(changes)?, Vec::new()).await.map(Some)
+}
+
+/// Merges the files of a state if they have become many.
+///
+/// # Errors
+/// [`RuntimeError::Retry`] if the storage fails.
+pub(super) async fn tidy(store: &Store, files: &mut Vec<FileEntry>) -> Result<(), RuntimeError> {
+    if files.len() <= FILES_MAX {
+        return Ok(());
+    }
+    // The base comes first; it joins when what follows has grown to its size.
+    let added: u64 = files[1..].iter().map(|entry| entry.rows).sum();
+    let from = usize::from(added < files[0].rows);
+    let mut all = read(store, &files[from..]).await?;
+    if from == 0 {
         all.retain(|_, next| *next != NextChange::default());
-        Ok(vec![store.put_parquet(folder, stem, &Self::rows(&all)?, Vec::new()).await?])
     }
+    files.truncate(from);
+    files.push(store.put_parquet(FOLDER, "wakes", &rows(&all)?, Vec::new()).await?);
+    Ok(())
 }

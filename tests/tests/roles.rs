@@ -1,0 +1,289 @@
+//! Several workers and a committer: whoever comes, goes, or is given other partitions, the cells are those of one
+//! evaluation of everything.
+//!
+//! Goal: nothing lost and nothing twice, whatever happens to the processes. Method: random histories are produced in
+//! random pieces, some to the wrong partition and some twice; between them workers are started and given up in the middle
+//! of what they do, committers too, the day changes and wages are delivered. At the end the cells are compared with an
+//! implementation of their own kind (`tests/oracle`) and with a recomputation from the log.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Int32Type;
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rettidig_broker::{Broker, BrokerConfig};
+use rettidig_event::{Clock, DeliveryEvent, ManualClock, Sink, SystemClock, Topic, person};
+use rettidig_model::Model;
+use rettidig_oracle::{Inputs, Options, random_rows, shuffled};
+use rettidig_runtime::engine::TOPICS;
+use rettidig_runtime::kafka::{KafkaConfig, KafkaSink, create_topics};
+use rettidig_runtime::metrics::Metrics;
+use rettidig_runtime::persons::{Limits, State, parameters_of};
+use rettidig_runtime::recompute::recompute;
+use rettidig_runtime::roles::{Setting, run_committer, run_worker};
+use rettidig_runtime::{Manifest, Snapshot, Store};
+use rettidig_tests::cells::{Shown, differences, shown};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Longest wait for all to be committed.
+const LIMIT: Duration = Duration::from_secs(120);
+
+const SMALL: Limits = Limits {
+    chunk_persons: 16,
+    bulk_rows: 150,
+    bulk_share: 3,
+    spill_rows: 900,
+    tail_rows: 400,
+    tail_files: 3,
+    audit_rows: 600,
+};
+
+/// Processes on one folder and one cluster, as tasks.
+struct Fleet {
+    setting: Setting,
+    clock: Arc<ManualClock>,
+    snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    workers: Vec<JoinHandle<()>>,
+    committers: Vec<JoinHandle<()>>,
+    started: usize,
+}
+
+fn instant(date: NaiveDate) -> DateTime<Utc> {
+    date.and_hms_opt(10, 0, 0).expect("time").and_utc()
+}
+
+impl Fleet {
+    async fn new(folder: &Path, kafka: KafkaConfig, today: NaiveDate) -> Self {
+        create_topics(&kafka).await.expect("topics");
+        let clock = Arc::new(ManualClock::new(instant(today)));
+        let setting = Setting {
+            store: Store::local(folder).expect("store"),
+            model: Arc::new(Model::embedded().expect("model")),
+            clock: clock.clone(),
+            metrics: Arc::new(Metrics::new().expect("metrics")),
+            limits: SMALL,
+            kafka,
+            instance: None,
+        };
+        let snapshots = watch::Sender::new(None);
+        Self { setting, clock, snapshots, workers: Vec::new(), committers: Vec::new(), started: 0 }
+    }
+
+    /// The setting of one more process: its files of the moment are its own.
+    fn next(&mut self) -> Setting {
+        self.started += 1;
+        Setting { instance: Some(format!("process-{}", self.started)), ..self.setting.clone() }
+    }
+
+    fn start_worker(&mut self) {
+        let setting = self.next();
+        self.workers.push(tokio::spawn(async move {
+            let ended = run_worker(&setting, &CancellationToken::new(), &mut |_| {}).await;
+            ended.expect("a worker goes on for ever");
+        }));
+    }
+
+    fn start_committer(&mut self) {
+        let (setting, snapshots) = (self.next(), self.snapshots.clone());
+        self.committers.push(tokio::spawn(async move {
+            let ended = run_committer(&setting, &snapshots, &CancellationToken::new(), &mut |_| {}).await;
+            ended.expect("a committer goes on for ever");
+        }));
+    }
+
+    /// Gives a process up wherever it is.
+    async fn end(process: JoinHandle<()>) {
+        process.abort();
+        if let Err(error) = process.await {
+            assert!(error.is_cancelled(), "a process ended by itself: {error}");
+        }
+    }
+
+    /// Waits until an epoch stands at the ends of the topics and fits the clock.
+    async fn settled(&self, ends: &BTreeMap<(Topic, i32), i64>) -> Manifest {
+        let mut snapshots = self.snapshots.subscribe();
+        let today = self.clock.today();
+        let is_there = |snapshot: &Option<Arc<Snapshot>>| {
+            let Some(snapshot) = snapshot else { return false };
+            let positions = &snapshot.manifest.positions;
+            let next =
+                |topic: Topic, partition: &i32| Some(positions.get(topic.name())?.get(partition)?.next);
+            let read =
+                ends.iter().all(|((topic, partition), end)| next(*topic, partition).unwrap_or(0) >= *end);
+            read && snapshot.manifest.as_of == today
+        };
+        let waited = tokio::time::timeout(LIMIT, snapshots.wait_for(is_there)).await;
+        let snapshot = waited.expect("everything is committed in time").expect("somebody commits").clone();
+        snapshot.expect("an epoch").manifest.clone()
+    }
+}
+
+/// Where the topics end.
+fn ends(kafka: &KafkaConfig) -> BTreeMap<(Topic, i32), i64> {
+    let consumer: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", &kafka.brokers).create().expect("consumer");
+    let mut ends = BTreeMap::new();
+    for topic in TOPICS {
+        for partition in 0..topic.partitions() {
+            let marks = consumer.fetch_watermarks(topic.name(), partition, Duration::from_secs(20));
+            ends.insert((topic, partition), marks.expect("watermarks").1);
+        }
+    }
+    ends
+}
+
+/// What producers do: most events stand where they belong, some where the key's hash says, some twice.
+struct Producers {
+    sink: KafkaSink,
+    careless: FutureProducer,
+    random: fastrand::Rng,
+}
+
+impl Producers {
+    fn new(kafka: &KafkaConfig, seed: u64) -> Self {
+        let careless =
+            ClientConfig::new().set("bootstrap.servers", &kafka.brokers).create().expect("producer");
+        let sink = KafkaSink::connect(kafka).expect("sink");
+        Self { sink, careless, random: fastrand::Rng::with_seed(seed) }
+    }
+
+    async fn send(&mut self, topic: Topic, key: &str, payload: Vec<u8>) {
+        for _ in 0..=u32::from(self.random.u32(..20) == 0) {
+            if self.random.u32(..10) == 0 {
+                let record = FutureRecord::to(topic.name()).key(key).payload(&payload);
+                let sent = self.careless.send(record, LIMIT).await;
+                sent.map_err(|(error, _)| error).expect("acknowledged");
+            } else {
+                self.sink.send(topic, key, payload.clone()).await.expect("sent");
+            }
+        }
+    }
+}
+
+fn wages_delivered(municipality: i32, month: i32) -> Vec<u8> {
+    let event = DeliveryEvent {
+        source: format!("income-{municipality:03}").into(),
+        municipality,
+        period: format!("2026M{month:02}").into(),
+        records: 1,
+        control_sum: None,
+        delivered_at: "2026-08-10T06:00:00Z".into(),
+    };
+    event.to_json()
+}
+
+fn oracle(rows: &RecordBatch, delivered: &BTreeMap<i32, i32>, as_of: NaiveDate) -> Shown {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../sql/reference/benefits.csv");
+    let inputs = Inputs {
+        rows: rows.clone(),
+        income_delivered: delivered.iter().map(|(code, month)| (*code, *month)).collect(),
+        benefits_csv: std::fs::read_to_string(path).expect("benefits.csv"),
+        as_of,
+    };
+    let mut cells = rettidig_oracle::evaluate(&inputs);
+    for (theirs, ours) in [("contacts", "contacts_held"), ("language_tests", "danish_tests")] {
+        let rows = cells.remove(theirs).expect("measure");
+        cells.insert(ours.to_owned(), rows);
+    }
+    cells
+}
+
+/// The cells of an epoch, from its files.
+async fn cells(setting: &Setting, manifest: &Manifest) -> Shown {
+    let (store, model) = (setting.store.clone(), setting.model.clone());
+    let with = parameters_of(manifest);
+    let state = State::open(store, model, &manifest.persons, with.clone(), true, SMALL).await.expect("state");
+    let mut cells = state.cells().cells().expect("cells");
+    cells.extend(setting.model.derive(&cells, &with).await.expect("derived"));
+    shown(&setting.model, &cells)
+}
+
+/// One history, and what happens to the processes meanwhile.
+async fn run(seed: u64, persons: usize) {
+    let folder = tempfile::tempdir().expect("folder");
+    let now = || SystemClock.now().timestamp_millis();
+    let broker = Broker::start(BrokerConfig::new(folder.path().join("broker"), now)).expect("broker");
+    let kafka = KafkaConfig { brokers: broker.address().to_string(), ..KafkaConfig::default() };
+    let mut today: NaiveDate = "2026-02-20".parse().expect("date");
+    let mut fleet = Fleet::new(&folder.path().join("data"), kafka.clone(), today).await;
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut producers = Producers::new(&kafka, seed);
+    let rows = shuffled(&random_rows(seed, persons, &Options::default()), seed);
+    let mut delivered: BTreeMap<i32, i32> = BTreeMap::new();
+    fleet.start_committer();
+    fleet.start_worker();
+    let pieces = 12;
+    let topics = rows.column_by_name("topic").expect("topic").as_primitive::<Int32Type>();
+    for piece in 0..pieces {
+        for row in piece * rows.num_rows() / pieces..(piece + 1) * rows.num_rows() / pieces {
+            let topic = person::TOPICS[usize::try_from(topics.value(row)).expect("topic")];
+            let payload = person::to_json(&rows, row);
+            let event: serde_json::Value = serde_json::from_slice(&payload).expect("json");
+            producers.send(topic, event["person"].as_str().expect("person"), payload).await;
+        }
+        producers.sink.flush().await.expect("acknowledged");
+        match piece {
+            1 | 2 => fleet.start_worker(),
+            3 => fleet.start_committer(),
+            // In the middle of what they do.
+            5 => Fleet::end(fleet.workers.remove(0)).await,
+            6 => Fleet::end(fleet.committers.remove(0)).await,
+            8 => {
+                fleet.start_worker();
+                Fleet::end(fleet.workers.remove(0)).await;
+            }
+            _ => {}
+        }
+        if random.u32(..3) == 0 {
+            let (code, month) = (random.choice([0, 101, 751]).expect("code"), random.i32(1..=8));
+            producers.send(Topic::Deliveries, "income", wages_delivered(code, month)).await;
+            let known = delivered.entry(code).or_insert(i32::MIN);
+            *known = (*known).max(56 * 12 + month - 1);
+        }
+        if random.u32(..3) == 0 {
+            today = today + Days::new(random.u64(1..25));
+            fleet.clock.set(instant(today));
+        }
+    }
+    producers.sink.flush().await.expect("acknowledged");
+    // Messages that were sent on are read again elsewhere, so the ends move until nothing is sent on any more.
+    let mut known = BTreeMap::new();
+    let manifest = loop {
+        let now = ends(&kafka);
+        let manifest = fleet.settled(&now).await;
+        if now == known {
+            break manifest;
+        }
+        known = now;
+    };
+    let changed: BTreeSet<i32> = manifest.persons.changed.partitions.keys().copied().collect();
+    assert_eq!(changed.len(), 16, "seed {seed}: every partition was evaluated by a worker");
+    assert!(manifest.term >= 2, "seed {seed}: a standby has taken over");
+    let mut incremental = cells(&fleet.setting, &manifest).await;
+    incremental
+        .retain(|name, _| !matches!(name.as_str(), "spell_changes" | "survival_starts" | "area_months"));
+    let found = differences(&incremental, &oracle(&rows, &delivered, today));
+    let first = found[..found.len().min(20)].join("\n");
+    assert!(found.is_empty(), "seed {seed}: {} differ\n{first}", found.len());
+    for process in fleet.workers.drain(..).chain(fleet.committers.drain(..)) {
+        Fleet::end(process).await;
+    }
+    let comparison = recompute(&fleet.setting.store, &fleet.setting.model).await.expect("recomputed");
+    assert_eq!(comparison.mismatches, 0, "seed {seed}: {:?}", comparison.by_table);
+    broker.shutdown().await.expect("broker");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn workers_and_committers_come_and_go_and_the_cells_are_those_of_one_evaluation() {
+    for seed in 1..=2 {
+        run(seed, 30).await;
+    }
+}
