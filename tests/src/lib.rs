@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use chrono::{DateTime, Utc};
-use rettidig_event::{Clock, ManualClock, Topic};
+use rettidig_event::{Clock, DeadLetter, ManualClock, Topic};
 use rettidig_model::Model;
 use rettidig_model::contract::Table;
 use rettidig_runtime::ingest::OwnedMessage;
@@ -89,6 +89,20 @@ impl Bench {
     /// # Panics
     /// If a commit fails or an event is refused.
     pub async fn commit(&mut self, topic: Topic, payloads: &[Vec<u8>]) -> EpochReport {
+        let (report, letters) = self.commit_some(topic, payloads).await;
+        assert_eq!(letters, [], "no event is refused");
+        report
+    }
+
+    /// Takes events in, of which some may be refused, and commits the others as one epoch.
+    ///
+    /// # Panics
+    /// If a commit fails.
+    pub async fn commit_some(
+        &mut self,
+        topic: Topic,
+        payloads: &[Vec<u8>],
+    ) -> (EpochReport, Vec<DeadLetter>) {
         let messages: Vec<OwnedMessage> = payloads
             .iter()
             .map(|payload| {
@@ -97,8 +111,7 @@ impl Bench {
             })
             .collect();
         let letters = self.engine.accept(topic, &messages).await.expect("accept");
-        assert_eq!(letters, [], "no event is refused");
-        self.engine.commit().await.expect("commit")
+        (self.engine.commit().await.expect("commit"), letters)
     }
 
     /// The tables of the newest epoch.

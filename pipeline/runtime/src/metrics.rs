@@ -28,6 +28,8 @@ pub struct Metrics {
     pub connector_records_total: IntCounterVec,
     /// Failed polls of connectors, by source.
     pub connector_failures_total: IntCounterVec,
+    /// Records and answers that connectors put aside, by source.
+    pub connector_dead_letters_total: IntCounterVec,
     /// Seconds to decode and dedupe a batch.
     pub decode_seconds: Histogram,
     /// Seconds to evaluate and commit an epoch.
@@ -65,6 +67,11 @@ impl Metrics {
             connector_records_total: counter(
                 "rettidig_connector_records_total",
                 "Records handed to the broker by a connector",
+                "source",
+            )?,
+            connector_dead_letters_total: counter(
+                "rettidig_connector_dead_letters_total",
+                "Records and answers that a connector put aside",
                 "source",
             )?,
             connector_failures_total: counter(
@@ -108,7 +115,7 @@ impl Metrics {
             registry,
         };
         metrics.audit_mismatch_cells.set(-1);
-        let all: [Box<dyn Collector>; 15] = [
+        let all: [Box<dyn Collector>; 16] = [
             Box::new(metrics.local_seconds.clone()),
             Box::new(metrics.persons_seconds.clone()),
             Box::new(metrics.persons_evaluated.clone()),
@@ -122,6 +129,7 @@ impl Metrics {
             Box::new(metrics.events_total.clone()),
             Box::new(metrics.connector_records_total.clone()),
             Box::new(metrics.connector_failures_total.clone()),
+            Box::new(metrics.connector_dead_letters_total.clone()),
             Box::new(metrics.decode_seconds.clone()),
             Box::new(metrics.commit_seconds.clone()),
         ];
