@@ -12,13 +12,13 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use chrono::{DateTime, Utc};
-use rettidig_event::{Clock, ManualClock, Topic};
+use rettidig_event::{Clock, DeadLetter, ManualClock, Topic};
 use rettidig_model::Model;
 use rettidig_model::contract::Table;
 use rettidig_runtime::ingest::OwnedMessage;
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::persons::Limits;
-use rettidig_runtime::{Engine, EpochReport, Store};
+use rettidig_runtime::{Engine, EpochReport, Snapshot, Store};
 
 /// The seeds of a test of random interleavings: a few, or as many as `RETTIDIG_SEEDS` says (`make faults`).
 ///
@@ -102,6 +102,20 @@ impl Bench {
     /// # Panics
     /// If a commit fails or an event is refused.
     pub async fn commit(&mut self, topic: Topic, payloads: &[Vec<u8>]) -> EpochReport {
+        let (report, letters) = self.commit_some(topic, payloads).await;
+        assert_eq!(letters, [], "no event is refused");
+        report
+    }
+
+    /// Takes events in, of which some may be refused, and commits the others as one epoch.
+    ///
+    /// # Panics
+    /// If a commit fails.
+    pub async fn commit_some(
+        &mut self,
+        topic: Topic,
+        payloads: &[Vec<u8>],
+    ) -> (EpochReport, Vec<DeadLetter>) {
         let messages: Vec<OwnedMessage> = payloads
             .iter()
             .map(|payload| {
@@ -110,8 +124,7 @@ impl Bench {
             })
             .collect();
         let letters = self.engine.accept(topic, &messages).await.expect("accept");
-        assert_eq!(letters, [], "no event is refused");
-        self.engine.commit().await.expect("commit")
+        (self.engine.commit().await.expect("commit"), letters)
     }
 
     /// The tables of the newest epoch.
@@ -119,14 +132,21 @@ impl Bench {
     /// # Panics
     /// If there is none.
     pub fn tables(&self) -> Tables {
-        let snapshot = self.engine.snapshots().borrow().clone().expect("an epoch");
-        let mut tables = snapshot.tables.clone();
-        for (name, months) in &snapshot.monthly {
-            let schema = Table::named(name).expect("a contract").schema();
-            tables.insert(name, concat_batches(&schema, months).expect("months"));
-        }
-        tables
+        tables_of(&self.engine.snapshots().borrow().clone().expect("an epoch"))
     }
+}
+
+/// The tables of an epoch, those of persons in one piece.
+///
+/// # Panics
+/// Never for a committed epoch.
+pub fn tables_of(snapshot: &Snapshot) -> Tables {
+    let mut tables = snapshot.tables.clone();
+    for (name, months) in &snapshot.monthly {
+        let schema = Table::named(name).expect("a contract").schema();
+        tables.insert(name, concat_batches(&schema, months).expect("months"));
+    }
+    tables
 }
 
 /// A table without the column that tells in which epoch a row was first published.

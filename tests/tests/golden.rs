@@ -17,6 +17,9 @@ use rettidig_model::session::Session;
 use rettidig_model::{Layer, Model, SourceFile};
 use rettidig_tests::{Bench, Tables, without_epoch};
 
+/// A value that is put aside.
+const UNUSABLE: &str = "\"4.112,0\"";
+
 const NOW: &str = "2026-08-25T10:00:00Z";
 
 fn folder() -> PathBuf {
@@ -37,7 +40,7 @@ fn section<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     Some(rest.split("\n[").next().unwrap_or(rest))
 }
 
-/// `table,measure,area,period,breakdown,value,day`; value `h` is hidden; day is when it was retrieved. A line
+/// `table,measure,area,period,breakdown,value,day`; value `h` is hidden, `u` unusable; day is when it was retrieved. A line
 /// that starts with `delivery,` is a delivery: `delivery,source,period,records,day`.
 fn event(line: &str) -> (Topic, Vec<u8>) {
     let fields: Vec<&str> = line.split(',').collect();
@@ -57,6 +60,7 @@ fn event(line: &str) -> (Topic, Vec<u8>) {
     };
     let (value, status) = match value {
         "h" => ("null".to_owned(), "hidden"),
+        "u" => (UNUSABLE.to_owned(), "final"),
         number => (format!("\"{number}\""), "final"),
     };
     let json = format!(
@@ -101,7 +105,9 @@ async fn evaluate(model: &Arc<Model>, parts: &[Vec<(Topic, Vec<u8>)>], restart: 
             let payloads: Vec<Vec<u8>> =
                 part.iter().filter(|(of, _)| *of == topic).map(|(_, payload)| payload.clone()).collect();
             if !payloads.is_empty() {
-                bench.commit(topic, &payloads).await;
+                let (_, letters) = bench.commit_some(topic, &payloads).await;
+                let is_unusable = |payload: &&Vec<u8>| String::from_utf8_lossy(payload).contains(UNUSABLE);
+                assert_eq!(letters.len(), payloads.iter().filter(is_unusable).count(), "{letters:?}");
             }
         }
     }

@@ -44,6 +44,12 @@ use tokio::runtime::{self, Runtime};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::task::TaskTracker;
 
+/// Where the broker of a folder listens. Means something only while starting another one on the folder gives
+/// [`BrokerError::Locked`]; `None` if no broker has served there.
+pub fn serving_address(dir: &std::path::Path) -> Option<SocketAddr> {
+    node::last_address(dir)
+}
+
 /// Threads that serve requests. They are the broker's own, so that its disk never blocks the caller's tasks.
 const THREADS: usize = 2;
 /// How long open connections may take to end at shutdown.

@@ -39,6 +39,17 @@ pub(crate) struct Node {
     _lock: File,
 }
 
+/// The content of `serving.json`.
+#[derive(Debug, Serialize, Deserialize)]
+struct ServingFile {
+    address: SocketAddr,
+}
+
+/// Where the broker that has last used a folder listens, or listened: whether it still does, the lock tells.
+pub(crate) fn last_address(dir: &Path) -> Option<SocketAddr> {
+    files::read_json::<ServingFile>(&dir.join("serving.json")).ok().flatten().map(|file| file.address)
+}
+
 /// The content of `cluster.json`.
 #[derive(Debug, Serialize, Deserialize)]
 struct ClusterFile {
@@ -59,6 +70,9 @@ impl Node {
                 cluster_id
             }
         };
+        let serving_path = dir.join("serving.json");
+        files::write_json(&serving_path, &ServingFile { address })
+            .map_err(BrokerError::io("write", &serving_path))?;
         let topics = Topics::open(&config)?;
         let commits_path = dir.join("commits.log");
         let commits = Commits::open(commits_path.clone())?;

@@ -146,6 +146,7 @@ async fn what_cannot_start_says_why() {
     assert_eq!(bad.err(), Some(BrokerErrorKind::Configure));
     let broker = start(dir.path(), |_| ()).expect("a broker");
     assert_eq!(start(dir.path(), |_| ()).err(), Some(BrokerErrorKind::Retry), "the folder is locked");
+    assert_eq!(crate::serving_address(dir.path()), Some(broker.address()), "who holds it is told");
     let other = tempfile::tempdir().expect("a folder");
     let taken = start(other.path(), |config| config.listen = broker.address());
     assert_eq!(taken.err(), Some(BrokerErrorKind::Configure), "the address is taken");

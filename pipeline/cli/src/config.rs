@@ -68,28 +68,39 @@ impl Config {
     /// Reads a file over the defaults; every error at once.
     pub fn load(file: Option<&Path>) -> Result<Self, Vec<String>> {
         let mut errors = Vec::new();
-        let mut merged: Value = serde_yaml_ng::from_str(DEFAULT).map_err(|error| vec![error.to_string()])?;
-        if let Some(file) = file {
-            let named = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
-            let text = std::fs::read_to_string(file).map_err(|error| vec![named(&error)])?;
-            let given: Value = serde_yaml_ng::from_str(&text).map_err(|error| vec![named(&error)])?;
-            match given {
-                Value::Null => {}
-                Value::Mapping(given) => overlay(&mut merged, given, "", &mut errors),
-                _ => errors.push("expected keys and values, got something else".to_owned()),
-            }
-            errors = errors.iter().map(|error| named(error)).collect();
-        }
-        match serde_yaml_ng::from_value::<Self>(merged) {
-            Ok(mut config) => {
+        match Self::read(file, &mut errors) {
+            Some(mut config) => {
                 errors.extend(config.complete(std::env::var(KEY_VARIABLE).ok()));
                 if errors.is_empty() { Ok(config) } else { Err(errors) }
             }
-            Err(error) => {
-                errors.push(error.to_string());
-                Err(errors)
-            }
+            None => Err(errors),
         }
+    }
+
+    /// As [`Config::load`] for commands that use no source: no key and no token is asked for or read.
+    pub fn without_sources(file: Option<&Path>) -> Result<Self, Vec<String>> {
+        let mut errors = Vec::new();
+        Self::read(file, &mut errors).filter(|_| errors.is_empty()).ok_or(errors)
+    }
+
+    /// What a file says over the defaults; `None` if it cannot be used at all.
+    fn read(file: Option<&Path>, errors: &mut Vec<String>) -> Option<Self> {
+        let mut failed = |error: String| errors.push(error);
+        let mut merged: Value =
+            serde_yaml_ng::from_str(DEFAULT).map_err(|error| failed(error.to_string())).ok()?;
+        if let Some(file) = file {
+            let named = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+            let text = std::fs::read_to_string(file).map_err(|error| failed(named(&error))).ok()?;
+            let given: Value = serde_yaml_ng::from_str(&text).map_err(|error| failed(named(&error))).ok()?;
+            let mut wrong = Vec::new();
+            match given {
+                Value::Null => {}
+                Value::Mapping(given) => overlay(&mut merged, given, "", &mut wrong),
+                _ => wrong.push("expected keys and values, got something else".to_owned()),
+            }
+            wrong.iter().for_each(|error| failed(named(error)));
+        }
+        serde_yaml_ng::from_value(merged).map_err(|error| failed(error.to_string())).ok()
     }
 
     /// Reads the key; what is wrong with it and the sources.

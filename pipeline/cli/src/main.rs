@@ -6,6 +6,7 @@
 mod config;
 mod demo;
 mod door;
+mod letters;
 mod output;
 mod persons;
 mod plant;
@@ -64,6 +65,8 @@ enum Command {
     /// Take canonical events from files straight into the log, without Kafka: NDJSON or Parquet, named after their topic
     /// (payments…, cases…, income…, official…, deliveries…).
     Load(Load),
+    /// What was put aside: list it, show one whole, send it again after a fix.
+    DeadLetters(letters::DeadLetters),
     /// Write a simulated country: people on benefits in all municipalities, with everything that goes wrong.
     Simulate(Simulate),
 }
@@ -218,6 +221,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Recompute(data) => return tools::recompute(&data).await,
         Command::Explain(explain) => tools::explain(&explain).await?,
         Command::Load(load) => door::load_files(&load).await?,
+        Command::DeadLetters(letters) => return letters::dead_letters(&letters).await,
         Command::Simulate(simulate) => door::simulate(&simulate)?,
     }
     Ok(ExitCode::SUCCESS)

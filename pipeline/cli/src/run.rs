@@ -237,6 +237,7 @@ async fn connect(
     let mut watch = |result: &Result<rettidig_event::PollOutcome, driver::PollError>| match result {
         Ok(outcome) => {
             metrics.connector_records_total.with_label_values(&[name]).inc_by(outcome.records);
+            metrics.connector_dead_letters_total.with_label_values(&[name]).inc_by(outcome.dead_letters);
             for failure in &outcome.failures {
                 metrics.connector_failures_total.with_label_values(&[name]).inc();
                 tracing::warn!(source = name, error = driver::chain(failure), "part of a poll failed");

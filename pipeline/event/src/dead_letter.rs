@@ -5,6 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
+/// The stage of what notes that a letter was sent again: its origin is the letter's place on the dead-letter topic, its
+/// reason is the letter's, it has no bytes.
+pub const REPLAY: &str = "replay";
+
 /// Why something was put aside. A closed list: it is a metric label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -57,6 +61,11 @@ impl Reason {
             Self::UnexpectedContent => "unexpected_content",
         }
     }
+
+    /// The reason of a code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
+    }
 }
 
 /// Where the bytes came from.
@@ -89,7 +98,7 @@ pub struct DeadLetter {
     pub origin: Origin,
     /// The bytes as they came, base64.
     pub bytes: String,
-    /// The stage that refused them: `ingest`, `statbank`, `jobindsats`.
+    /// The stage that refused them: `ingest`, `statbank`, `jobindsats`; [`REPLAY`] if this notes a replay.
     pub stage: String,
     /// Why.
     pub reason: Reason,
@@ -154,6 +163,7 @@ mod tests {
     fn codes_match_the_serialised_form() {
         for reason in Reason::ALL {
             assert_eq!(serde_json::to_value(reason).expect("json"), reason.code());
+            assert_eq!(Reason::from_code(reason.code()), Some(reason));
         }
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! This is the leaf crate: every other crate knows it and it knows none of them. It holds what crosses a
 //! boundary and nothing else: the JSON events that travel on Kafka ([`person`], [`official`], [`delivery`],
-//! [`dead_letter`]), the topics they travel on ([`topic`]), the units they are counted in ([`units`],
+//! [`dead_letter`]; [`refused`] and [`aside`] are what of unusable ones can be told), the topics they travel on ([`topic`]), the units they are counted in ([`units`],
 //! [`period`]), the clock ([`clock`]) and the two traits a connector is written against ([`source`]).
 //! It does no IO.
 
+pub mod aside;
 pub mod benefit;
 pub mod clock;
 pub mod dead_letter;
@@ -15,6 +16,7 @@ pub mod municipality;
 pub mod official;
 pub mod period;
 pub mod person;
+pub mod refused;
 pub mod source;
 pub mod topic;
 pub mod units;

@@ -160,7 +160,7 @@ fn check<'a>(payload: &'a [u8], unknown_fields: &mut u64) -> Result<Checked<'a>,
     Ok(Checked { event, period, value_micro, published_at, retrieved_at })
 }
 
-fn joined<'s>(parts: impl ExactSizeIterator<Item = &'s str>) -> Cow<'s, str> {
+pub(crate) fn joined<'s>(parts: impl ExactSizeIterator<Item = &'s str>) -> Cow<'s, str> {
     if parts.len() == 0 {
         return Cow::Borrowed(TOTAL);
     }

@@ -73,6 +73,8 @@ impl Layer {
 pub const EVENT_OFFICIAL: &str = "event_official";
 /// Deliveries as the staging layer sees them.
 pub const EVENT_DELIVERIES: &str = "event_deliveries";
+/// Figures that were sent but put aside, as the staging layer sees them.
+pub const EVENT_PUT_ASIDE: &str = "event_put_aside";
 /// Events about persons as the staging layer sees them, see [`crate::persons`].
 pub const EVENT_PERSON: &str = "event_person";
 /// One row: the as-of date as `as_of_day`, days since 1970, and `first_local_month`, the oldest month that indicators of
@@ -92,7 +94,7 @@ pub const EVALUATION: &str = "evaluation";
 /// SQL reads `reference/areas.csv` as `ref_areas`.
 pub const REFERENCE: &str = "ref_";
 
-const EVENTS: [&str; 3] = [EVENT_OFFICIAL, EVENT_DELIVERIES, EVENT_PERSON];
+const EVENTS: [&str; 4] = [EVENT_OFFICIAL, EVENT_DELIVERIES, EVENT_PUT_ASIDE, EVENT_PERSON];
 /// What person-local SQL may read beside the events.
 const PARAMETERS: [&str; 2] = [AS_OF, INCOME_DELIVERED];
 const TABLE_INPUTS: [&str; 4] = [DISCLOSED, LOCAL_DISCLOSED, INDICATOR_CATALOGUE, EVALUATION];

@@ -20,11 +20,11 @@ use arrow::datatypes::{
 };
 use arrow::row::{RowConverter, SortField};
 use chrono::{DateTime, NaiveDate, Utc};
-use rettidig_event::{delivery, official};
+use rettidig_event::{aside, delivery, official};
 
 use crate::catalogue::{
-    DISCLOSED, Domain, EVALUATION, EVENT_DELIVERIES, EVENT_OFFICIAL, INDICATOR_CATALOGUE, LOCAL_DISCLOSED,
-    Layer, Model, REFERENCE, SqlModel,
+    DISCLOSED, Domain, EVALUATION, EVENT_DELIVERIES, EVENT_OFFICIAL, EVENT_PUT_ASIDE, INDICATOR_CATALOGUE,
+    LOCAL_DISCLOSED, Layer, Model, REFERENCE, SqlModel,
 };
 use crate::contract::{TABLES, Table};
 use crate::disclosure::{
@@ -108,7 +108,7 @@ pub fn disclosed_schema(with_epoch: bool) -> SchemaRef {
 }
 
 impl Model {
-    /// Evaluates the groups that `official` holds all events of. A group whose figures have the digest in `known`
+    /// Evaluates the groups that `official` holds all events of, and `put_aside` what could not be used of them. A group whose figures have the digest in `known`
     /// is not evaluated further: what is made of the same figures is the same.
     ///
     /// # Errors
@@ -117,13 +117,15 @@ impl Model {
     pub async fn evaluate_groups(
         &self,
         official: RecordBatch,
+        put_aside: RecordBatch,
         known: &BTreeMap<GroupKey, u128>,
     ) -> Result<Groups, ModelError> {
-        if official.num_rows() == 0 {
+        if official.num_rows() + put_aside.num_rows() == 0 {
             return Ok(Groups::default());
         }
         let session = Session::default();
         session.register(EVENT_OFFICIAL, official)?;
+        session.register(EVENT_PUT_ASIDE, put_aside)?;
         session.register(EVENT_DELIVERIES, RecordBatch::new_empty(delivery::schema()))?;
         for (name, batch) in &self.reference {
             session.register(&format!("{REFERENCE}{name}"), batch.clone())?;
@@ -268,6 +270,7 @@ impl Model {
         }
         let session = Session::default();
         session.register(EVENT_OFFICIAL, RecordBatch::new_empty(official::schema()))?;
+        session.register(EVENT_PUT_ASIDE, RecordBatch::new_empty(aside::schema()))?;
         session.register(EVENT_DELIVERIES, RecordBatch::new_empty(delivery::schema()))?;
         let mut empty = BTreeMap::new();
         let models = self.models.iter().filter(|model| model.domain == Domain::Official);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
-use rettidig_event::{delivery, official};
+use rettidig_event::{aside, delivery, official};
 use rettidig_model::contract::TABLES;
 use rettidig_model::evaluation::disclosed_schema;
 use rettidig_model::{Model, TableInputs};
@@ -12,7 +12,11 @@ use rettidig_model::{Model, TableInputs};
 async fn no_events_give_empty_tables_of_the_promised_form() {
     let model = Model::embedded().expect("the embedded model loads");
     let groups = model
-        .evaluate_groups(RecordBatch::new_empty(official::schema()), &BTreeMap::new())
+        .evaluate_groups(
+            RecordBatch::new_empty(official::schema()),
+            RecordBatch::new_empty(aside::schema()),
+            &BTreeMap::new(),
+        )
         .await
         .expect("no events can be evaluated");
     assert_eq!(groups.vintages, BTreeMap::new());

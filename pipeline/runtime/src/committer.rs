@@ -13,7 +13,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Date32Type, Int32Type, SchemaRef, TimestampMicrosecondType};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use rettidig_event::{Clock, DeadLetter, Topic, delivery, official, person};
+use rettidig_event::{Clock, DeadLetter, Topic, aside, delivery, official, person};
 use rettidig_model::Model;
 use rettidig_model::calendar::month_of;
 use rettidig_model::contract::{TABLES, Table};
@@ -22,6 +22,8 @@ use rettidig_model::local::LocalMonths;
 use rettidig_model::persons::Parameters;
 use tokio::sync::watch;
 
+use crate::aside::known_sources;
+use crate::codes::Codes;
 use crate::groups::{Epochs, Group, column, disclosed_of, evaluate_tables, figure_changes, split_by_group};
 use crate::ingest::{OwnedMessage, Seen, ingest};
 use crate::local::Local;
@@ -36,6 +38,9 @@ use crate::{RuntimeError, orphans, publish};
 
 /// Topics that the committer reads, and keeps whole in memory; those of persons are read by shards.
 pub const TOPICS: [Topic; 2] = [Topic::Official, Topic::Deliveries];
+
+/// Topics of which the committer keeps a log: those it reads, and of the dead letters the figures that were put aside.
+const LOGGED: [Topic; 3] = [Topic::Official, Topic::Deliveries, Topic::DeadLetter];
 
 /// How the sources of wages are named in deliveries.
 const INCOME_SOURCES: &str = "income-";
@@ -117,6 +122,7 @@ pub struct Committer {
     term: u64,
     positions: Positions,
     cluster_id: Option<String>,
+    codes: Codes,
     seen: HashMap<Topic, Seen>,
     groups: BTreeMap<GroupKey, Group>,
     deliveries: Vec<RecordBatch>,
@@ -139,7 +145,8 @@ pub(crate) fn schema_of(topic: Topic) -> SchemaRef {
     match topic {
         Topic::Deliveries => delivery::schema(),
         Topic::Payments | Topic::Cases | Topic::Income => person::schema(),
-        Topic::Official | Topic::DeadLetter => official::schema(),
+        Topic::Official => official::schema(),
+        Topic::DeadLetter => aside::schema(),
     }
 }
 
@@ -171,6 +178,7 @@ impl Committer {
             None => State::empty(files, definitions, limits).await?,
         };
         let manifest = newest.as_ref().map(|(manifest, _)| manifest.clone());
+        let codes = Codes::of(&model);
         let mut committer = Self {
             store,
             model,
@@ -180,6 +188,7 @@ impl Committer {
             term: manifest.as_ref().map_or(0, |manifest| manifest.term),
             positions: manifest.as_ref().map(|manifest| manifest.positions.clone()).unwrap_or_default(),
             cluster_id: manifest.as_ref().and_then(|manifest| manifest.cluster_id.clone()),
+            codes,
             seen: HashMap::new(),
             groups: BTreeMap::new(),
             deliveries: Vec::new(),
@@ -199,7 +208,7 @@ impl Committer {
     }
 
     async fn recover(&mut self, manifest: &Manifest) -> Result<(), RuntimeError> {
-        for topic in TOPICS {
+        for topic in LOGGED {
             let seen = self.seen.entry(topic).or_default();
             for entry in manifest.log.get(topic.name()).into_iter().flatten() {
                 let rows = self.store.get_parquet(entry, schema_of(topic)).await?;
@@ -209,13 +218,17 @@ impl Committer {
                     self.deliveries.push(rows);
                 } else {
                     for (key, part) in split_by_group(&rows)? {
-                        self.groups.entry(key).or_default().events.push(part);
+                        let group = self.groups.entry(key).or_default();
+                        let parts =
+                            if topic == Topic::DeadLetter { &mut group.aside } else { &mut group.events };
+                        parts.push(part);
                     }
                 }
             }
         }
         let keys: BTreeSet<GroupKey> = self.groups.keys().cloned().collect();
-        let evaluated = self.model.evaluate_groups(self.events_of(&keys)?, &BTreeMap::new()).await?;
+        let (events, aside) = (self.events_of(&keys)?, self.aside_of(&keys)?);
+        let evaluated = self.model.evaluate_groups(events, aside, &BTreeMap::new()).await?;
         let disclosed = self.store.get_parquet(&manifest.disclosed, disclosed_schema(true)).await?;
         self.local = Local::open(&self.store, &self.model, manifest).await?;
         let epochs = Epochs::of(&disclosed)?;
@@ -329,7 +342,7 @@ impl Committer {
     ) -> Result<Vec<DeadLetter>, RuntimeError> {
         let timer = self.metrics.decode_seconds.start_timer();
         let seen = self.seen.entry(topic).or_default();
-        let ingested = ingest(topic, messages, seen, self.clock.now())?;
+        let ingested = ingest(topic, messages, seen, &self.codes, self.clock.now())?;
         timer.observe_duration();
         self.batch.messages += messages.len() as u64;
         self.batch.counts.note(&ingested);
@@ -347,7 +360,25 @@ impl Committer {
             }
             self.batch.rows.entry(topic).or_default().push(rows);
         }
+        if !ingested.dead_letters.is_empty() {
+            self.put_aside(&ingested.dead_letters)?;
+        }
         Ok(ingested.dead_letters)
+    }
+
+    /// Figures that letters are about are expected from now on.
+    fn put_aside(&mut self, letters: &[DeadLetter]) -> Result<(), RuntimeError> {
+        let figures = aside::figures(letters, self.clock.now());
+        let figures =
+            self.seen.entry(Topic::DeadLetter).or_default().first_of(Topic::DeadLetter, &figures)?;
+        if figures.num_rows() > 0 {
+            for (key, part) in split_by_group(&figures)? {
+                self.groups.entry(key.clone()).or_default().aside.push(part);
+                self.batch.touched.insert(key);
+            }
+            self.batch.rows.entry(Topic::DeadLetter).or_default().push(figures);
+        }
+        Ok(())
     }
 
     /// What is shown of the indicators of persons with what is added to the cells.
@@ -431,7 +462,8 @@ impl Committer {
         let keys = if redefined { self.groups.keys().cloned().collect() } else { self.batch.touched.clone() };
         // What is made of the same figures by the same definitions is the same.
         let known = if redefined { BTreeMap::new() } else { self.digests_of(&keys) };
-        let evaluated = self.model.evaluate_groups(self.events_of(&keys)?, &known).await?;
+        let (events, aside) = (self.events_of(&keys)?, self.aside_of(&keys)?);
+        let evaluated = self.model.evaluate_groups(events, aside, &known).await?;
         let before = self.disclosed_of(&keys)?;
         let changed_groups = self.stamped(&keys, evaluated, &Epochs::of(&before)?, epoch)?;
         let figures = figure_changes(&self.groups, &changed_groups);
@@ -457,6 +489,10 @@ impl Committer {
                 manifest.positions.entry(topic.clone()).or_default().extend(positions.clone());
             }
         }
+        // Only here it is known which sources may be named.
+        let sources = known_sources(self.model.reference.get("sources"), &self.deliveries);
+        let by_source = &mut manifest.counts.dead_letters_by_source;
+        *by_source = by_source.only(&sources);
         Ok(Attempt { manifest, tables, groups, local, written, figures })
     }
 
@@ -489,7 +525,7 @@ impl Committer {
     ) -> Result<Manifest, RuntimeError> {
         let before = self.newest.as_ref().map(|(manifest, digest)| (manifest.clone(), digest.clone()));
         let mut log = before.as_ref().map(|(manifest, _)| manifest.log.clone()).unwrap_or_default();
-        for topic in TOPICS {
+        for topic in LOGGED {
             let entries = log.entry(topic.name().to_owned()).or_default();
             if let Some(rows) = self.batch.rows.get(&topic) {
                 let rows = concat_batches(&schema_of(topic), rows)?;
@@ -579,6 +615,11 @@ impl Committer {
         Ok(concat_batches(&official::schema(), events)?)
     }
 
+    fn aside_of(&self, keys: &BTreeSet<GroupKey>) -> Result<RecordBatch, RuntimeError> {
+        let aside = keys.iter().filter_map(|key| self.groups.get(key)).flat_map(|group| &group.aside);
+        Ok(concat_batches(&aside::schema(), aside)?)
+    }
+
     fn digests_of(&self, keys: &BTreeSet<GroupKey>) -> BTreeMap<GroupKey, u128> {
         let evaluated = keys.iter().filter_map(|key| Some((key, self.groups.get(key)?)));
         let evaluated = evaluated.filter(|(_, group)| group.vintages.is_some());
@@ -611,7 +652,7 @@ impl Committer {
             let group = if evaluated.unchanged.contains(key) {
                 Group { public, ..old }
             } else {
-                Group { events: old.events, vintages, public, figures, digest }
+                Group { vintages, public, figures, digest, ..old }
             };
             groups.insert(key.clone(), group);
         }

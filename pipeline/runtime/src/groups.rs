@@ -21,6 +21,8 @@ use crate::RuntimeError;
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Group {
     pub(crate) events: Vec<RecordBatch>,
+    /// Figures that were sent but put aside.
+    pub(crate) aside: Vec<RecordBatch>,
     pub(crate) vintages: Option<RecordBatch>,
     pub(crate) public: BTreeMap<String, RecordBatch>,
     pub(crate) figures: BTreeMap<String, FigureCounts>,
@@ -79,13 +81,12 @@ pub(crate) async fn evaluate_tables(
 /// If the model fails, which is a bug.
 pub(crate) async fn evaluate_log(
     model: &Model,
-    official: RecordBatch,
-    deliveries: RecordBatch,
+    (official, put_aside, deliveries): (RecordBatch, RecordBatch, RecordBatch),
     as_of: NaiveDate,
     evaluated_at: DateTime<Utc>,
     epochs: &RecordBatch,
 ) -> Result<BTreeMap<&'static str, RecordBatch>, RuntimeError> {
-    let mut evaluated = model.evaluate_groups(official, &BTreeMap::new()).await?;
+    let mut evaluated = model.evaluate_groups(official, put_aside, &BTreeMap::new()).await?;
     let epochs = Epochs::of(epochs)?;
     let mut groups: BTreeMap<GroupKey, Group> = BTreeMap::new();
     for (key, rows) in evaluated.vintages {

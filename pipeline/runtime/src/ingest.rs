@@ -14,6 +14,7 @@ use rettidig_event::{DeadLetter, Decoded, Message, Origin, Reason, Topic, delive
 use sha2::{Digest, Sha256};
 
 use crate::RuntimeError;
+use crate::codes::Codes;
 use crate::groups::column;
 
 /// A message as the consumer hands it over.
@@ -55,6 +56,16 @@ impl Seen {
         self.0.is_empty()
     }
 
+    /// Of figures that were put aside those that were not before, and remembers them.
+    pub(crate) fn first_of(&mut self, topic: Topic, rows: &RecordBatch) -> Result<RecordBatch, RuntimeError> {
+        let is_new = |row| {
+            let (identity, content) = digests(topic, rows, row);
+            self.0.insert(identity, content).is_none()
+        };
+        let keep: BooleanArray = (0..rows.num_rows()).map(is_new).map(Some).collect();
+        Ok(filter_record_batch(rows, &keep)?)
+    }
+
     /// Remembers the rows of a log file.
     pub fn remember(&mut self, topic: Topic, rows: &RecordBatch) {
         for row in 0..rows.num_rows() {
@@ -72,6 +83,7 @@ pub fn ingest(
     topic: Topic,
     messages: &[OwnedMessage],
     seen: &mut Seen,
+    codes: &Codes,
     at: DateTime<Utc>,
 ) -> Result<Ingested, RuntimeError> {
     let borrowed = messages.iter().map(|message| Message {
@@ -81,7 +93,7 @@ pub fn ingest(
     });
     let decoded: Decoded = match topic {
         Topic::Deliveries => delivery::decode(borrowed),
-        Topic::Payments | Topic::Cases | Topic::Income => person::decode(topic, borrowed),
+        Topic::Payments | Topic::Cases | Topic::Income => codes.decode(topic, borrowed)?,
         Topic::Official | Topic::DeadLetter => official::decode(borrowed),
     };
     let letter = |message: &OwnedMessage, reason: Reason, text: String| {
@@ -138,6 +150,7 @@ fn is_content(topic: Topic, column: &str) -> bool {
     match topic {
         // Several files of one source and period can come in one poll: other counts, another delivery.
         Topic::Deliveries => false,
+        Topic::DeadLetter => column == "put_aside_at",
         _ => matches!(column, "value_micro" | "status"),
     }
 }
@@ -230,7 +243,8 @@ mod tests {
             event("101", "2026-08-19T08:00:00Z"),
         ]);
         let mut seen = Seen::default();
-        let ingested = ingest(Topic::Official, &messages, &mut seen, at).expect("ingest");
+        let codes = Codes::of(&rettidig_model::Model::embedded().expect("model"));
+        let ingested = ingest(Topic::Official, &messages, &mut seen, &codes, at).expect("ingest");
         assert_eq!((ingested.rows.num_rows(), ingested.duplicates, seen.len()), (2, 1, 2));
         let letters: Vec<_> = ingested.dead_letters.iter().map(|l| (l.reason, l.original_bytes())).collect();
         assert_eq!(
@@ -242,7 +256,7 @@ mod tests {
         );
         let mut remembered = Seen::default();
         remembered.remember(Topic::Official, &ingested.rows);
-        let again = ingest(Topic::Official, &messages, &mut remembered, at).expect("again");
+        let again = ingest(Topic::Official, &messages, &mut remembered, &codes, at).expect("again");
         assert_eq!((again.rows.num_rows(), again.duplicates), (0, 3), "the log knows them after a restart");
     }
 }

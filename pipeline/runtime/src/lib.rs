@@ -2,8 +2,10 @@
 //!
 //! One way for the data: [`kafka`] brings messages, [`ingest`] decodes and dedupes them, [`engine`] evaluates
 //! the groups of figures and the [`persons`] they touch and commits an epoch through [`store`] and [`manifest`], [`publish`] replaces the
-//! files that plain readers open. [`load`] is the door beside Kafka. [`recompute`] and [`explain`] read committed epochs only.
+//! files that plain readers open. [`load`] is the door beside Kafka, [`letters`] the way back for what was put aside. [`recompute`] and [`explain`] read committed epochs only.
 
+pub mod aside;
+pub mod codes;
 pub mod committer;
 pub mod engine;
 pub mod error;
@@ -12,6 +14,7 @@ mod gather;
 mod groups;
 pub mod ingest;
 pub mod kafka;
+pub mod letters;
 pub mod load;
 mod local;
 pub mod manifest;

@@ -6,6 +6,7 @@
 
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures::stream::{FuturesOrdered, StreamExt};
@@ -14,6 +15,7 @@ use rettidig_event::{DeadLetter, Decoded, Message, Origin, Topic, person};
 use tokio::sync::mpsc;
 
 use crate::RuntimeError;
+use crate::codes::Codes;
 use crate::engine::Engine;
 use crate::ingest::OwnedMessage;
 
@@ -177,8 +179,9 @@ async fn load_file(
         let piece = if decoding.len() < PIECES { receiver.recv().await } else { None };
         if let Some(piece) = piece {
             let piece = piece.map_err(|error| stop(error.to_string(), readable))?;
+            let codes = Arc::clone(engine.shard().codes());
             decoding.push_back(tokio::task::spawn_blocking(move || {
-                let decoded = decode(topic, &piece, place);
+                let decoded = decode(topic, &piece, place, &codes);
                 (piece, decoded)
             }));
             continue;
@@ -186,7 +189,7 @@ async fn load_file(
         let Some(done) = decoding.next().await else { break };
         let (piece, decoded) = done.map_err(|error| stop(error.to_string(), "report this as a bug"))?;
         loaded.lines += lines(&piece).count() as u64;
-        match decoded {
+        match decoded? {
             Some(decoded) => {
                 loaded.rejected += decoded.rejected.len() as u64;
                 for rejected in &decoded.rejected {
@@ -226,18 +229,19 @@ async fn load_file(
 }
 
 /// Decodes lines about persons; the few of the other topics are left to the engine, which tells duplicates at once.
-fn decode(topic: Topic, piece: &Piece, place: i32) -> Option<Decoded> {
+fn decode(topic: Topic, piece: &Piece, place: i32, codes: &Codes) -> Result<Option<Decoded>, RuntimeError> {
     if !person::TOPICS.contains(&topic) {
-        return None;
+        return Ok(None);
     }
-    Some(person::decode(
+    let decoded = codes.decode(
         topic,
         lines(piece).map(|(number, payload)| Message {
             partition: place,
             offset: i64::try_from(number).unwrap_or(i64::MAX),
             payload,
         }),
-    ))
+    )?;
+    Ok(Some(decoded))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use rettidig_model::Model;
 use serde::{Deserialize, Serialize};
 
 use crate::RuntimeError;
+use crate::aside::BySource;
 use crate::ingest::Ingested;
 use crate::persons::PersonsEntry;
 use crate::store::{FileEntry, Store, sha256_hex};
@@ -37,6 +38,9 @@ pub struct Counts {
     pub duplicates: u64,
     /// Messages put aside, by reason.
     pub dead_letters: BTreeMap<String, u64>,
+    /// The same by source and reason, as far as sources can be told.
+    #[serde(default)]
+    pub dead_letters_by_source: BySource,
     /// Fields that no event type knows.
     pub unknown_fields: u64,
 }
@@ -50,6 +54,7 @@ impl Counts {
         for (reason, count) in &other.dead_letters {
             *self.dead_letters.entry(reason.clone()).or_default() += count;
         }
+        self.dead_letters_by_source.extend(&other.dead_letters_by_source);
     }
 
     /// Counts what became of messages, but for rows, which may turn out to be there already.
@@ -59,6 +64,7 @@ impl Counts {
         for letter in &ingested.dead_letters {
             *self.dead_letters.entry(letter.reason.code().to_owned()).or_default() += 1;
         }
+        self.dead_letters_by_source.count(&ingested.dead_letters);
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Metrics {
     pub connector_records_total: IntCounterVec,
     /// Failed polls of connectors, by source.
     pub connector_failures_total: IntCounterVec,
+    /// Records and answers that connectors put aside, by source.
+    pub connector_dead_letters_total: IntCounterVec,
     /// Seconds to decode and dedupe a batch.
     pub decode_seconds: Histogram,
     /// Seconds to evaluate and commit an epoch.
@@ -65,6 +67,11 @@ impl Metrics {
             connector_records_total: counter(
                 "rettidig_connector_records_total",
                 "Records handed to the broker by a connector",
+                "source",
+            )?,
+            connector_dead_letters_total: counter(
+                "rettidig_connector_dead_letters_total",
+                "Records and answers that a connector put aside",
                 "source",
             )?,
             connector_failures_total: counter(
@@ -108,7 +115,7 @@ impl Metrics {
             registry,
         };
         metrics.audit_mismatch_cells.set(-1);
-        let all: [Box<dyn Collector>; 15] = [
+        let all: [Box<dyn Collector>; 16] = [
             Box::new(metrics.local_seconds.clone()),
             Box::new(metrics.persons_seconds.clone()),
             Box::new(metrics.persons_evaluated.clone()),
@@ -122,6 +129,7 @@ impl Metrics {
             Box::new(metrics.events_total.clone()),
             Box::new(metrics.connector_records_total.clone()),
             Box::new(metrics.connector_failures_total.clone()),
+            Box::new(metrics.connector_dead_letters_total.clone()),
             Box::new(metrics.decode_seconds.clone()),
             Box::new(metrics.commit_seconds.clone()),
         ];
@@ -218,11 +226,15 @@ fn epoch_registry(snapshot: &Snapshot, now: DateTime<Utc>) -> Result<Registry, p
     gauge(&registry, "rettidig_epoch_number", "Number of the newest committed epoch", manifest.epoch as f64)?;
     let age = (now - manifest.committed_at).num_milliseconds() as f64 / 1e3;
     gauge(&registry, "rettidig_epoch_age_seconds", "Age of the newest committed epoch", age)?;
-    let dead =
-        gauges(&registry, "rettidig_dead_letters", "Messages put aside since the beginning", &["reason"])?;
-    for reason in rettidig_event::Reason::ALL {
-        let count = manifest.counts.dead_letters.get(reason.code()).copied().unwrap_or(0);
-        dead.with_label_values(&[reason.code()]).set(count as f64);
+    let dead = gauges(
+        &registry,
+        "rettidig_dead_letters",
+        "Messages put aside since the beginning",
+        &["reason", "source"],
+    )?;
+    let counts = &manifest.counts;
+    for (source, reason, count) in counts.dead_letters_by_source.series(&counts.dead_letters) {
+        dead.with_label_values(&[reason, source]).set(count as f64);
     }
     let unknown = manifest.counts.unknown_fields as f64;
     gauge(&registry, "rettidig_unknown_fields", "Unknown fields seen since the beginning", unknown)?;

@@ -157,6 +157,7 @@ async fn tables_of_log(
 ) -> Result<BTreeMap<&'static str, RecordBatch>, RuntimeError> {
     let mut figures = log_of(store, manifest, Topic::Official).await?;
     let mut deliveries = log_of(store, manifest, Topic::Deliveries).await?;
+    let mut put_aside = log_of(store, manifest, Topic::DeadLetter).await?;
     let (mut as_of, mut evaluated_at) = (manifest.as_of, manifest.committed_at);
     if let Some(at) = known_at {
         let until = |batch: &RecordBatch, column: &str| -> Result<RecordBatch, RuntimeError> {
@@ -169,13 +170,14 @@ async fn tables_of_log(
         };
         figures = until(&figures, "retrieved_at")?;
         deliveries = until(&deliveries, "delivered_at")?;
+        put_aside = until(&put_aside, "put_aside_at")?;
         as_of = rettidig_event::clock::danish_date(at);
         evaluated_at = at;
     }
     debug_assert_eq!(figures.schema(), official::schema());
     debug_assert_eq!(deliveries.schema(), delivery::schema());
     let disclosed = store.get_parquet(&manifest.disclosed, disclosed_schema(true)).await?;
-    evaluate_log(model, figures, deliveries, as_of, evaluated_at, &disclosed).await
+    evaluate_log(model, (figures, put_aside, deliveries), as_of, evaluated_at, &disclosed).await
 }
 
 /// Cells compared and cells that differ; rows are matched by the grain.

@@ -4,6 +4,7 @@
 //! Consuming is by explicit assignment and offset from the manifest: group offsets are advisory, and an offset
 //! that the broker no longer has is an error, never a silent jump.
 
+mod letters;
 mod membership;
 mod sink;
 mod source;
@@ -18,6 +19,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::RDKafkaErrorCode;
 use rettidig_event::Topic;
 
+pub use letters::{Letter, Letters, Place, letters};
 pub use membership::Membership;
 pub use sink::KafkaSink;
 pub use source::{KafkaSource, TopicMessage};

@@ -81,6 +81,40 @@ impl KafkaSink {
         }
     }
 
+    /// Queues a record without a key for the partition that it came from.
+    ///
+    /// # Errors
+    /// As [`Sink::send`].
+    pub async fn send_back(&mut self, topic: Topic, partition: i32, payload: &[u8]) -> Result<(), SinkError> {
+        self.queue(topic, None, Some(partition), payload).await
+    }
+
+    async fn queue(
+        &mut self,
+        topic: Topic,
+        key: Option<&str>,
+        partition: Option<i32>,
+        payload: &[u8],
+    ) -> Result<(), SinkError> {
+        while self.in_flight.len() >= IN_FLIGHT_MAX {
+            self.acknowledged().await?;
+        }
+        loop {
+            let mut record = FutureRecord::<str, [u8]>::to(topic.name()).payload(payload);
+            (record.key, record.partition) = (key, partition);
+            match self.producer.send_result(record) {
+                Ok(delivery) => {
+                    self.in_flight.push(delivery);
+                    return Ok(());
+                }
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                    self.acknowledged().await?
+                }
+                Err((error, _)) => return Err(SinkError(format!("writing to {}: {error}", topic.name()))),
+            }
+        }
+    }
+
     /// Hands dead letters over and waits until they are acknowledged.
     ///
     /// # Errors
@@ -97,24 +131,8 @@ impl KafkaSink {
 #[async_trait]
 impl Sink for KafkaSink {
     async fn send(&mut self, topic: Topic, key: &str, payload: Vec<u8>) -> Result<(), SinkError> {
-        while self.in_flight.len() >= IN_FLIGHT_MAX {
-            self.acknowledged().await?;
-        }
         let place = self.place(topic, key).await?;
-        loop {
-            let mut record = FutureRecord::to(topic.name()).key(key).payload(&payload);
-            record.partition = place;
-            match self.producer.send_result(record) {
-                Ok(delivery) => {
-                    self.in_flight.push(delivery);
-                    return Ok(());
-                }
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
-                    self.acknowledged().await?
-                }
-                Err((error, _)) => return Err(SinkError(format!("writing to {}: {error}", topic.name()))),
-            }
-        }
+        self.queue(topic, Some(key), place, &payload).await
     }
 
     async fn flush(&mut self) -> Result<(), SinkError> {

@@ -18,6 +18,7 @@ use super::{
     wakes,
 };
 use crate::RuntimeError;
+use crate::codes::Codes;
 use crate::groups::column;
 use crate::ingest::{OwnedMessage, Seen, conflict_letters, ingest};
 use crate::manifest::{Counts, Position, Positions};
@@ -63,6 +64,7 @@ pub struct Shard {
     pub(super) model: Arc<Model>,
     metrics: Arc<Metrics>,
     pub(super) limits: Limits,
+    codes: Arc<Codes>,
     pub(super) log: Arc<PersonLog>,
     pub(super) wakes: Wakes,
     /// What the newest cells were evaluated with; `None` before the first epoch.
@@ -134,12 +136,14 @@ impl Shard {
         let files = entry.log_files(&store).await?;
         let log = PersonLog::open(store.clone(), limits, owned, &files).await?;
         let batch = Batch::new(&spill_folder);
+        let codes = Arc::new(Codes::of(&model));
         let empty = CellStore::new(&model).await?;
         Ok(Self {
             store,
             model,
             metrics,
             limits,
+            codes,
             log: Arc::new(log),
             wakes,
             with,
@@ -153,6 +157,11 @@ impl Shard {
     /// The log.
     pub fn log(&self) -> &PersonLog {
         &self.log
+    }
+
+    /// The codes that the model knows.
+    pub fn codes(&self) -> &Arc<Codes> {
+        &self.codes
     }
 
     /// Where one way of working ends and another begins.
@@ -207,7 +216,7 @@ impl Shard {
         at: DateTime<Utc>,
     ) -> Result<Accepted, RuntimeError> {
         let timer = self.metrics.decode_seconds.start_timer();
-        let ingested = ingest(topic, messages, &mut Seen::default(), at)?;
+        let ingested = ingest(topic, messages, &mut Seen::default(), &self.codes, at)?;
         timer.observe_duration();
         self.batch.messages += messages.len() as u64;
         self.batch.counts.note(&ingested);
@@ -297,6 +306,7 @@ impl Shard {
         if conflicts > 0 {
             *counts.dead_letters.entry(Reason::ConflictingRevision.code().to_owned()).or_default() +=
                 conflicts;
+            counts.dead_letters_by_source.count_conflicts(&change.conflicts)?;
         }
         let contribution = Contribution {
             with: change.with.clone(),
