@@ -22,6 +22,9 @@ pub const GROUP: &str = "rettidig-worker";
 /// After that time without an answer a proposal is sent again.
 const SEND_AGAIN: Duration = Duration::from_secs(5);
 
+/// How often a quiet worker looks whether the topics are still the same.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
 /// Messages evaluated at once when much is waiting.
 const BACKLOG_MESSAGES_MAX: u64 = 20_000_000;
 
@@ -234,6 +237,7 @@ impl<'a> Worker<'a> {
             }
             tokio::select! {
                 message = self.source.next() => break Some(message?),
+                () = tokio::time::sleep(LOOK_EVERY) => self.source.check_partitions().await?,
                 note = self.board.next() => if let Some(announcement) = announced(note?, &self.model) {
                     self.target = announcement;
                 },
