@@ -306,6 +306,8 @@ async fn run(seed: u64, persons: usize) {
     let what = format!("seed {seed}");
     let manifest = finish(fleet, &kafka, producers, &rows, (&delivered, today), &what).await;
     assert!(manifest.term >= 2, "{what}: a standby has taken over");
+    let told = metrics.exposition(None, instant(today)).expect("metrics");
+    assert!(told.lines().any(|line| line == "rettidig_audit_mismatch_cells 0"), "{what}: audited\n{told}");
     let refused = metrics.proposals_refused_total.get();
     assert!(proposed_again > 0 && refused > 0, "{what}: {proposed_again} old proposals, {refused} refused");
     broker.shutdown().await.expect("broker");
