@@ -1,12 +1,17 @@
 //! Cells of the person-level measures as text, to compare the SQL with the oracle and runs with each other.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
+use chrono::NaiveDate;
 use rettidig_event::benefit;
 use rettidig_model::calendar::month_text;
 use rettidig_model::{Model, persons::Cells};
+use rettidig_oracle::Inputs;
+use rettidig_runtime::persons::{Limits, State, parameters_of};
+use rettidig_runtime::{Manifest, Store};
 
 /// Measure → grain as text → integers; rows of zeros left out.
 pub type Shown = BTreeMap<String, BTreeMap<Vec<String>, Vec<i64>>>;
@@ -66,4 +71,38 @@ pub fn differences(left: &Shown, right: &Shown) -> Vec<String> {
         }
     }
     differences
+}
+
+/// What the independent implementation (`tests/oracle`) makes of the same rows, under the names of the model's measures.
+///
+/// # Panics
+/// If the reference table of the benefits is not there.
+pub fn by_oracle(rows: &RecordBatch, delivered: &BTreeMap<i32, i32>, as_of: NaiveDate) -> Shown {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../sql/reference/benefits.csv");
+    let inputs = Inputs {
+        rows: rows.clone(),
+        income_delivered: delivered.iter().map(|(code, month)| (*code, *month)).collect(),
+        benefits_csv: std::fs::read_to_string(path).expect("benefits.csv"),
+        as_of,
+    };
+    let mut cells = rettidig_oracle::evaluate(&inputs);
+    for (theirs, ours) in [("contacts", "contacts_held"), ("language_tests", "danish_tests")] {
+        let rows = cells.remove(theirs).expect("measure");
+        cells.insert(ours.to_owned(), rows);
+    }
+    cells
+}
+
+/// The cells of an epoch, from its files.
+///
+/// # Panics
+/// If a file is gone or damaged.
+pub async fn of_epoch(store: &Store, model: &Arc<Model>, manifest: &Manifest) -> Shown {
+    let with = parameters_of(manifest);
+    let (store, definitions) = (store.clone(), Arc::clone(model));
+    let state =
+        State::open(store, definitions, &manifest.persons, with.clone(), true, Limits::default()).await;
+    let mut cells = state.expect("the state").cells().cells().expect("cells");
+    cells.extend(model.derive(&cells, &with).await.expect("derived"));
+    shown(model, &cells)
 }

@@ -2,6 +2,7 @@
 
 pub mod apache;
 pub mod cells;
+pub mod events;
 pub mod storage;
 pub mod wire;
 

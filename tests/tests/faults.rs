@@ -10,10 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::Int32Type;
 use chrono::{DateTime, Days, TimeDelta, Utc};
-use rettidig_event::{ManualClock, Topic, person};
+use rettidig_event::{ManualClock, Topic};
 use rettidig_model::Model;
 use rettidig_oracle::{Options, random_rows, shuffled};
 use rettidig_runtime::ingest::OwnedMessage;
@@ -21,6 +19,7 @@ use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::persons::{BucketEntry, Limits};
 use rettidig_runtime::recompute::recompute;
 use rettidig_runtime::{Engine, Manifest, RuntimeError, Store};
+use rettidig_tests::events::event;
 use rettidig_tests::seeds;
 use rettidig_tests::storage::{Fault, Faults, FaultyStorage};
 
@@ -45,11 +44,6 @@ struct Work {
     /// From this piece on another model.
     redefined: Option<(usize, Arc<Model>)>,
     pieces: Vec<Piece>,
-}
-
-fn event(rows: &RecordBatch, row: usize) -> (Topic, Vec<u8>) {
-    let topic = rows.column_by_name("topic").expect("topic").as_primitive::<Int32Type>().value(row);
-    (person::TOPICS[usize::try_from(topic).expect("topic")], person::to_json(rows, row))
 }
 
 fn figure(area: usize, value: usize) -> Vec<u8> {

@@ -9,15 +9,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::Int32Type;
 use chrono::{DateTime, Days, NaiveDate, Utc};
-use rettidig_event::{DeliveryEvent, ManualClock, Topic, person};
+use rettidig_event::{DeliveryEvent, ManualClock, Topic};
 use rettidig_model::Model;
-use rettidig_oracle::{Inputs, Options, random_rows, shuffled};
+use rettidig_oracle::{Options, random_rows, shuffled};
 use rettidig_runtime::persons::Limits;
 use rettidig_tests::Bench;
-use rettidig_tests::cells::{Shown, differences, shown};
+use rettidig_tests::cells::{Shown, by_oracle, differences, shown};
+use rettidig_tests::events::event;
 
 const SMALL: Limits = Limits {
     chunk_persons: 16,
@@ -28,11 +27,6 @@ const SMALL: Limits = Limits {
     tail_files: 3,
     audit_rows: 600,
 };
-
-fn event(rows: &RecordBatch, row: usize) -> (Topic, Vec<u8>) {
-    let topic = rows.column_by_name("topic").expect("topic").as_primitive::<Int32Type>().value(row);
-    (person::TOPICS[usize::try_from(topic).expect("topic")], person::to_json(rows, row))
-}
 
 fn wages_delivered(municipality: i32, period: &str) -> (Topic, Vec<u8>) {
     let event = DeliveryEvent {
@@ -56,22 +50,6 @@ async fn cells(model: &Model, bench: &mut Bench) -> Shown {
     let mut cells = persons.cells().cells().expect("cells");
     cells.extend(model.derive(&cells, &with).await.expect("derived"));
     shown(model, &cells)
-}
-
-fn oracle(rows: &RecordBatch, delivered: &BTreeMap<i32, i32>, as_of: NaiveDate) -> Shown {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../sql/reference/benefits.csv");
-    let inputs = Inputs {
-        rows: rows.clone(),
-        income_delivered: delivered.iter().map(|(code, month)| (*code, *month)).collect(),
-        benefits_csv: std::fs::read_to_string(path).expect("benefits.csv"),
-        as_of,
-    };
-    let mut cells = rettidig_oracle::evaluate(&inputs);
-    for (theirs, ours) in [("contacts", "contacts_held"), ("language_tests", "danish_tests")] {
-        let rows = cells.remove(theirs).expect("measure");
-        cells.insert(ours.to_owned(), rows);
-    }
-    cells
 }
 
 async fn audit(bench: &mut Bench) -> u64 {
@@ -133,7 +111,7 @@ async fn run(seed: u64, persons: usize, limits: Limits) {
         }
     }
     let incremental = cells(&model, &mut bench).await;
-    let expected = oracle(&rows, &delivered, today);
+    let expected = by_oracle(&rows, &delivered, today);
     let mut compared = incremental.clone();
     compared.retain(|name, _| !matches!(name.as_str(), "spell_changes" | "survival_starts" | "area_months"));
     let found = differences(&compared, &expected);

@@ -11,8 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::Int32Type;
+use arrow::array::RecordBatch;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -20,18 +19,18 @@ use rdkafka::message::Message as _;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rettidig_broker::{Broker, BrokerConfig};
-use rettidig_event::{Clock, DeliveryEvent, ManualClock, Sink, SystemClock, Topic, person};
+use rettidig_event::{Clock, DeliveryEvent, ManualClock, Sink, SystemClock, Topic};
 use rettidig_model::Model;
-use rettidig_oracle::{Inputs, Options, random_rows, shuffled};
-use rettidig_runtime::engine::TOPICS;
+use rettidig_oracle::{Options, random_rows, shuffled};
 use rettidig_runtime::kafka::{KafkaConfig, KafkaSink, create_topics_of_roles};
 use rettidig_runtime::metrics::Metrics;
-use rettidig_runtime::persons::{Limits, State, parameters_of};
+use rettidig_runtime::persons::Limits;
 use rettidig_runtime::recompute::recompute;
 use rettidig_runtime::roles::proposal::{Note, PROPOSALS};
 use rettidig_runtime::roles::{Setting, run_committer, run_worker};
 use rettidig_runtime::{Manifest, Snapshot, Store};
-use rettidig_tests::cells::{Shown, differences, shown};
+use rettidig_tests::cells::{by_oracle, differences, of_epoch};
+use rettidig_tests::events::{ends, event, key};
 use rettidig_tests::seeds;
 
 use tokio::sync::watch;
@@ -137,20 +136,6 @@ impl Fleet {
     }
 }
 
-/// Where the topics end.
-fn ends(kafka: &KafkaConfig) -> BTreeMap<(Topic, i32), i64> {
-    let consumer: BaseConsumer =
-        ClientConfig::new().set("bootstrap.servers", &kafka.brokers).create().expect("consumer");
-    let mut ends = BTreeMap::new();
-    for topic in TOPICS {
-        for partition in 0..topic.partitions() {
-            let marks = consumer.fetch_watermarks(topic.name(), partition, Duration::from_secs(20));
-            ends.insert((topic, partition), marks.expect("watermarks").1);
-        }
-    }
-    ends
-}
-
 /// What producers do: most events stand where they belong, some where the key's hash says, some twice.
 struct Producers {
     sink: KafkaSink,
@@ -189,32 +174,6 @@ fn wages_delivered(municipality: i32, month: i32) -> Vec<u8> {
         delivered_at: "2026-08-10T06:00:00Z".into(),
     };
     event.to_json()
-}
-
-fn oracle(rows: &RecordBatch, delivered: &BTreeMap<i32, i32>, as_of: NaiveDate) -> Shown {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../sql/reference/benefits.csv");
-    let inputs = Inputs {
-        rows: rows.clone(),
-        income_delivered: delivered.iter().map(|(code, month)| (*code, *month)).collect(),
-        benefits_csv: std::fs::read_to_string(path).expect("benefits.csv"),
-        as_of,
-    };
-    let mut cells = rettidig_oracle::evaluate(&inputs);
-    for (theirs, ours) in [("contacts", "contacts_held"), ("language_tests", "danish_tests")] {
-        let rows = cells.remove(theirs).expect("measure");
-        cells.insert(ours.to_owned(), rows);
-    }
-    cells
-}
-
-/// The cells of an epoch, from its files.
-async fn cells(setting: &Setting, manifest: &Manifest) -> Shown {
-    let (store, model) = (setting.store.clone(), setting.model.clone());
-    let with = parameters_of(manifest);
-    let state = State::open(store, model, &manifest.persons, with.clone(), true, SMALL).await.expect("state");
-    let mut cells = state.cells().cells().expect("cells");
-    cells.extend(setting.model.derive(&cells, &with).await.expect("derived"));
-    shown(&setting.model, &cells)
 }
 
 /// An embedded broker that soon misses who dies.
@@ -265,13 +224,10 @@ async fn run(seed: u64, persons: usize) {
     fleet.start_committer();
     fleet.start_worker();
     let (pieces, mut proposed_again) = (12, 0);
-    let topics = rows.column_by_name("topic").expect("topic").as_primitive::<Int32Type>();
     for piece in 0..pieces {
         for row in piece * rows.num_rows() / pieces..(piece + 1) * rows.num_rows() / pieces {
-            let topic = person::TOPICS[usize::try_from(topics.value(row)).expect("topic")];
-            let payload = person::to_json(&rows, row);
-            let event: serde_json::Value = serde_json::from_slice(&payload).expect("json");
-            producers.send(topic, event["person"].as_str().expect("person"), payload).await;
+            let (topic, payload) = event(&rows, row);
+            producers.send(topic, &key(&rows, row), payload).await;
         }
         producers.sink.flush().await.expect("acknowledged");
         if piece % 3 == 1 {
@@ -335,10 +291,10 @@ async fn finish(
     };
     let changed: BTreeSet<i32> = manifest.persons.changed.partitions.keys().copied().collect();
     assert_eq!(changed.len(), 16, "{what}: every partition was evaluated by a worker");
-    let mut incremental = cells(&fleet.setting, &manifest).await;
+    let mut incremental = of_epoch(&fleet.setting.store, &fleet.setting.model, &manifest).await;
     incremental
         .retain(|name, _| !matches!(name.as_str(), "spell_changes" | "survival_starts" | "area_months"));
-    let found = differences(&incremental, &oracle(rows, delivered, today));
+    let found = differences(&incremental, &by_oracle(rows, delivered, today));
     let first = found[..found.len().min(20)].join("\n");
     assert!(found.is_empty(), "{what}: {} differ\n{first}", found.len());
     for process in fleet.workers.drain(..).chain(fleet.committers.drain(..)) {
@@ -368,7 +324,6 @@ async fn with_a_rebalance_every_second_nothing_is_lost_and_nothing_twice() {
     let today: NaiveDate = "2026-02-20".parse().expect("date");
     let mut fleet = Fleet::new(&folder.path().join("data"), kafka.clone(), today).await;
     let rows = shuffled(&random_rows(7, 40, &Options::default()), 7);
-    let topics = rows.column_by_name("topic").expect("topic").as_primitive::<Int32Type>();
     let mut producers = Producers::new(&kafka, 7);
     fleet.start_committer();
     fleet.start_worker();
@@ -376,10 +331,8 @@ async fn with_a_rebalance_every_second_nothing_is_lost_and_nothing_twice() {
     for piece in 0..seconds {
         second.tick().await;
         for row in piece * rows.num_rows() / seconds..(piece + 1) * rows.num_rows() / seconds {
-            let topic = person::TOPICS[usize::try_from(topics.value(row)).expect("topic")];
-            let payload = person::to_json(&rows, row);
-            let event: serde_json::Value = serde_json::from_slice(&payload).expect("json");
-            producers.send(topic, event["person"].as_str().expect("person"), payload).await;
+            let (topic, payload) = event(&rows, row);
+            producers.send(topic, &key(&rows, row), payload).await;
         }
         let fewest = if piece < seconds / 2 { 3 } else { 2 };
         match fleet.workers.len() < fewest {

@@ -5,28 +5,23 @@
 //! another, and goes on then. At the end the cells are those that one process makes of the same events, and those of a
 //! recomputation from the log. `RETTIDIG_SEEDS` says how often (`make faults`).
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::Int32Type;
-use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rettidig_event::{ManualClock, Sink, Topic, person};
+use arrow::array::RecordBatch;
+use rettidig_event::{ManualClock, Sink, Topic};
 use rettidig_model::Model;
 use rettidig_oracle::{Options, random_rows, shuffled};
-use rettidig_runtime::engine::TOPICS;
 use rettidig_runtime::kafka::{KafkaConfig, KafkaSink, create_topics_of_roles};
 use rettidig_runtime::metrics::Metrics;
-use rettidig_runtime::persons::{Limits, State, parameters_of};
 use rettidig_runtime::recompute::recompute;
 use rettidig_runtime::{Engine, Manifest, Store};
 use rettidig_tests::apache::{Apache, Settings};
-use rettidig_tests::cells::{Shown, differences, shown};
+use rettidig_tests::cells::{Shown, differences, of_epoch};
+use rettidig_tests::events::{ends, event, key};
 use rettidig_tests::seeds;
 
 /// Longest wait for everything to be committed after a fault.
@@ -75,20 +70,6 @@ impl Drop for Process {
     }
 }
 
-/// Where the topics end.
-fn ends(kafka: &KafkaConfig) -> BTreeMap<(Topic, i32), i64> {
-    let consumer: BaseConsumer =
-        ClientConfig::new().set("bootstrap.servers", &kafka.brokers).create().expect("consumer");
-    let mut ends = BTreeMap::new();
-    for topic in TOPICS {
-        for partition in 0..topic.partitions() {
-            let marks = consumer.fetch_watermarks(topic.name(), partition, Duration::from_secs(20));
-            ends.insert((topic, partition), marks.expect("watermarks").1);
-        }
-    }
-    ends
-}
-
 /// Waits until an epoch stands at the ends of the topics.
 async fn settled(store: &Store, kafka: &KafkaConfig, processes: &[Process]) -> Manifest {
     let (ends, begun) = (ends(kafka), Instant::now());
@@ -110,21 +91,6 @@ async fn settled(store: &Store, kafka: &KafkaConfig, processes: &[Process]) -> M
     }
 }
 
-async fn cells(store: &Store, model: &Arc<Model>, manifest: &Manifest) -> Shown {
-    let with = parameters_of(manifest);
-    let state = State::open(
-        store.clone(),
-        Arc::clone(model),
-        &manifest.persons,
-        with.clone(),
-        true,
-        Limits::default(),
-    );
-    let mut cells = state.await.expect("state").cells().cells().expect("cells");
-    cells.extend(model.derive(&cells, &with).await.expect("derived"));
-    shown(model, &cells)
-}
-
 /// The cells that one process makes of the same events on the same day.
 async fn undisturbed(rows: &RecordBatch, model: &Arc<Model>, like: &Manifest) -> Shown {
     let folder = tempfile::tempdir().expect("folder");
@@ -135,17 +101,14 @@ async fn undisturbed(rows: &RecordBatch, model: &Arc<Model>, like: &Manifest) ->
     engine.take_rows(rows.clone()).await.expect("taken");
     engine.settle().await.expect("settled");
     engine.commit().await.expect("committed");
-    cells(&store, model, engine.manifest().expect("an epoch")).await
+    of_epoch(&store, model, engine.manifest().expect("an epoch")).await
 }
 
 async fn produce(kafka: &KafkaConfig, rows: &RecordBatch, range: std::ops::Range<usize>) {
     let mut sink = KafkaSink::connect(kafka).expect("sink");
-    let topics = rows.column_by_name("topic").expect("topic").as_primitive::<Int32Type>();
     for row in range {
-        let topic = person::TOPICS[usize::try_from(topics.value(row)).expect("topic")];
-        let payload = person::to_json(rows, row);
-        let event: serde_json::Value = serde_json::from_slice(&payload).expect("json");
-        sink.send(topic, event["person"].as_str().expect("person"), payload).await.expect("sent");
+        let (topic, payload) = event(rows, row);
+        sink.send(topic, &key(rows, row), payload).await.expect("sent");
     }
     sink.flush().await.expect("acknowledged");
 }
@@ -236,7 +199,7 @@ async fn run(seed: u64, kafka: &KafkaConfig) {
     let manifest = settled(&store, kafka, &processes).await;
     drop(processes);
     let found =
-        differences(&cells(&store, &model, &manifest).await, &undisturbed(&rows, &model, &manifest).await);
+        differences(&of_epoch(&store, &model, &manifest).await, &undisturbed(&rows, &model, &manifest).await);
     let first = found[..found.len().min(20)].join("\n");
     assert!(found.is_empty(), "seed {seed}: {} differ\n{first}", found.len());
     let comparison = recompute(&store, &model).await.expect("recomputed");

@@ -1,8 +1,10 @@
 //! The crate with IO: Kafka, the log, evaluation, epochs, dead letters, metrics.
 //!
-//! One way for the data: [`kafka`] brings messages, [`ingest`] decodes and dedupes them, [`engine`] evaluates
-//! the groups of figures and the [`persons`] they touch and commits an epoch through [`store`] and [`manifest`], [`publish`] replaces the
-//! files that plain readers open. [`load`] is the door beside Kafka, [`letters`] the way back for what was put aside. [`recompute`] and [`explain`] read committed epochs only.
+//! One way for the data: [`kafka`] brings messages, [`ingest`] decodes and dedupes them; a shard of [`persons`] evaluates whom they
+//! touch, the [`committer`] evaluates the groups of figures and commits an epoch through [`store`] and [`manifest`], [`publish`]
+//! replaces the files that plain readers open. [`engine`] is both in one process, driven by [`worker`]; [`roles`] are processes of
+//! their own. [`load`] is the door beside Kafka, [`letters`] the way back for what was put aside. [`recompute`] and [`explain`] read
+//! committed epochs only.
 
 pub mod aside;
 pub mod codes;
