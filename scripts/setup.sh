@@ -30,6 +30,15 @@ need() { # package, why, test command...
 c_header() { printf '#include <%s>\n' "$1" | cc -fsyntax-only -x c -; }
 python_venv() { python3 -c 'import venv, ensurepip'; }
 postgres_server() { has postgres || compgen -G '/usr/lib/postgresql/*/bin/postgres'; }
+java_version() { [[ $(java -version 2>&1) =~ version\ \"([0-9]+) ]] && ((BASH_REMATCH[1] >= 17)); }
+# The newest of the system's packages that is new enough; its names differ between releases.
+java_package() {
+    local package
+    for package in openjdk-{25,21,17}-jre-headless; do
+        [[ $(apt-cache policy "$package" 2>/dev/null) == *Candidate:\ [0-9]* ]] && break
+    done
+    echo "$package"
+}
 python_version() { python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; }
 
 need gcc "librdkafka, zstd, OpenSSL and ring are C" has cc
@@ -47,6 +56,8 @@ need openssh-client "makes the keys of the SFTP test" has ssh-keygen
 need openssh-server "reading over SFTP is tested against a server of its own" test -x /usr/sbin/sshd
 need ca-certificates "connections over TLS trust the system's authorities" test -s /etc/ssl/certs/ca-certificates.crt
 need util-linux "lets one of two runs make the Python environment" has flock
+need "$(java_version || java_package)" "the tests start an Apache Kafka" java_version
+need maven "fetches the Apache Kafka of the tests" has mvn
 
 if ((${#packages[@]})); then
     install=(apt-get install --yes --no-install-recommends "${packages[@]}")
@@ -70,6 +81,7 @@ if ((${#packages[@]})); then
     "${as_root[@]}" apt-get update --quiet >&2
     "${as_root[@]}" "${install[@]}" >&2
 fi
+java_version || fail "java is $(java -version 2>&1 | head -n1), Apache Kafka needs 17 or newer: put a newer one first in PATH"
 python_version || fail "python3 is $(python3 --version 2>&1), the checks need 3.11 or newer: install one and put it first in PATH"
 
 # --- Rust -----------------------------------------------------------------------------------------

@@ -1,6 +1,9 @@
 //! Helpers of the tests that cross crates: an engine on a folder of its own, fed by hand.
 
+pub mod apache;
 pub mod cells;
+pub mod storage;
+pub mod wire;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,6 +19,16 @@ use rettidig_runtime::ingest::OwnedMessage;
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::persons::Limits;
 use rettidig_runtime::{Engine, EpochReport, Snapshot, Store};
+
+/// The seeds of a test of random interleavings: a few, or as many as `RETTIDIG_SEEDS` says (`make faults`).
+///
+/// # Panics
+/// If the variable is no number.
+pub fn seeds(few: u64) -> std::ops::RangeInclusive<u64> {
+    let many =
+        std::env::var("RETTIDIG_SEEDS").ok().map(|text| text.parse().expect("RETTIDIG_SEEDS is a number"));
+    1..=many.unwrap_or(few)
+}
 
 /// Published tables by name.
 pub type Tables = BTreeMap<&'static str, RecordBatch>;

@@ -43,6 +43,12 @@ enum Command {
         /// Configuration file; what it leaves out has the defaults of pipeline/cli/default.yaml.
         #[arg(long)]
         config: Option<PathBuf>,
+        /// The part of the work that this process does. The others run beside it, on the same cluster and data folder.
+        #[arg(long, value_enum, default_value_t = run::Role::All)]
+        role: run::Role,
+        /// A name that this worker or committer keeps when it is started again: a quick restart moves no partitions then.
+        #[arg(long)]
+        instance: Option<String>,
     },
     /// Check a configuration and the model without touching the network; prints every error at once.
     Check {
@@ -206,8 +212,8 @@ fn main() -> ExitCode {
 async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo(demo) => demo::demo(demo).await?,
-        Command::Run { config } => match config::Config::load(config.as_deref()) {
-            Ok(config) => run::run(config).await?,
+        Command::Run { config, role, instance } => match config::Config::load(config.as_deref()) {
+            Ok(config) => run::run(config, role, instance).await?,
             Err(errors) => return Ok(tools::report(&errors)),
         },
         Command::Check { config } => return Ok(tools::check(config.as_deref())),

@@ -1,14 +1,21 @@
-//! `rettidig run`: connectors and worker until Ctrl-C or SIGTERM.
+//! `rettidig run`: all in one process, or one part of the work, until Ctrl-C or SIGTERM.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use rettidig_connectors::driver::{self, CursorStore, RunLimits};
 use rettidig_connectors::http::tokio_pause;
+use rettidig_connectors::push;
 use rettidig_event::{Clock, Source, SystemClock};
-use rettidig_runtime::kafka::{KafkaConfig, KafkaSink};
+use rettidig_model::Model;
+use rettidig_runtime::kafka::{self, KafkaConfig, KafkaSink};
 use rettidig_runtime::metrics::Metrics;
-use rettidig_serve::Router;
+use rettidig_runtime::persons::Limits;
+use rettidig_runtime::roles::{Setting, run_committer, run_worker};
+use rettidig_runtime::{EpochReport, RuntimeError, Snapshot, Store};
+use rettidig_serve::{Router, Server, Shown};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -16,49 +23,55 @@ use crate::config::Config;
 use crate::output;
 use crate::plant::{self, Plant};
 
+/// Which part of the work a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    /// Everything: connectors, one worker that holds all persons, commits.
+    All,
+    /// Reads the sources and takes what is pushed; keeps cursors only.
+    Connectors,
+    /// Evaluates the persons of the partitions that Kafka gives it, and proposes what changes.
+    Worker,
+    /// Waits to be elected, then takes what workers propose into epochs, with the official figures.
+    Committer,
+}
+
 /// Runs until told to stop.
-pub async fn run(config: Config) -> anyhow::Result<()> {
+pub async fn run(config: Config, role: Role, instance: Option<String>) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let sources = config.sources().map_err(anyhow::Error::msg)?;
-    if let Some(key) = &config.key {
-        tracing::info!(key_id = key.key_id(), "the key of the pseudonyms");
-    }
-    let pushed = match (&config.key, config.push.enabled) {
-        (Some(key), true) => {
-            let built = config.push.router(key, Arc::clone(&clock), plant::cursors(&config.data));
-            Some(built.map_err(|errors| anyhow::anyhow!("push: {}", errors.join("; ")))?)
-        }
-        _ => None,
+    let stop = shutdown.clone();
+    let signals = tokio::spawn(async move {
+        signalled().await;
+        stop.cancel();
+    });
+    let ended = match role {
+        Role::All => run_all(&config, &shutdown).await,
+        Role::Connectors => run_connectors(&config, &shutdown).await,
+        Role::Worker | Role::Committer => run_role(&config, role, instance, &shutdown).await,
     };
-    let (routes, pushed) = pushed.map_or((Router::new(), None), |(routes, worker)| (routes, Some(worker)));
+    signals.abort();
+    ended
+}
+
+/// Told of epochs and of failures that may pass.
+fn told(result: Result<&EpochReport, &RuntimeError>) {
+    match result {
+        Ok(report) => tracing::info!(epoch = report.epoch, events = report.events, "committed"),
+        Err(error) => tracing::warn!(%error, "trying again"),
+    }
+}
+
+async fn run_all(config: &Config, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let sources = Sources::of(config, &clock)?;
+    let routes = sources.routes.clone();
     let mut plant =
         Plant::start(&config.data, config.kafka(), config.listen, Arc::clone(&clock), routes).await?;
     if config.kafka().is_none() {
         output::remark("embedded broker: for one small machine; production is Apache Kafka (kafka.brokers)");
     }
     output::remark(&format!("http://{}/metrics  /tables  /readyz", plant.address()));
-    let mut connectors = JoinSet::new();
-    if let Some(worker) = pushed {
-        let (mut sink, stop) = (KafkaSink::connect(&plant.kafka)?, shutdown.clone());
-        connectors.spawn(async move {
-            worker.run(&mut sink, &stop).await;
-            Ok(())
-        });
-    }
-    for (name, source) in sources {
-        let (kafka, cursors) = (plant.kafka.clone(), plant.cursors.clone());
-        let (metrics, clock, stop) = (Arc::clone(&plant.metrics), Arc::clone(&clock), shutdown.clone());
-        connectors.spawn(async move {
-            let ended = connect(&name, source, &kafka, &cursors, &metrics, clock.as_ref(), &stop).await;
-            ended.with_context(|| format!("connector {name}"))
-        });
-    }
-    let stop = shutdown.clone();
-    let signals = tokio::spawn(async move {
-        signalled().await;
-        stop.cancel();
-    });
+    let mut connectors = sources.start(&plant.kafka, &plant.cursors, &plant.metrics, &clock, shutdown)?;
     tokio::select! {
         caught_up = plant.worker.catch_up() => {
             if let Some(report) = caught_up? {
@@ -68,21 +81,147 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         }
         () = shutdown.cancelled() => {}
     }
-    let mut watch =
-        |result: Result<&rettidig_runtime::EpochReport, &rettidig_runtime::RuntimeError>| match result {
-            Ok(report) => tracing::info!(epoch = report.epoch, events = report.events, "committed"),
-            Err(error) => tracing::warn!(%error, "trying again"),
-        };
-    let ended = plant.worker.run(&shutdown, &mut watch).await;
+    let ended = plant.worker.run(shutdown, &mut told).await;
     shutdown.cancel();
+    finish(&mut connectors).await;
+    plant.stop().await?;
+    Ok(ended?)
+}
+
+/// A cluster that several processes can share.
+fn shared_cluster(config: &Config) -> anyhow::Result<KafkaConfig> {
+    kafka::assert_features()?;
+    config.kafka().context(
+        "a role other than all needs a cluster that the others reach too: name it under kafka.brokers (the embedded \
+         broker is for one process)",
+    )
+}
+
+async fn run_connectors(config: &Config, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    let cluster = shared_cluster(config)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let sources = Sources::of(config, &clock)?;
+    let metrics = Arc::new(Metrics::new().context("registering metrics")?);
+    let snapshots = watch::Sender::new(None);
+    let server = serve(config, &snapshots, &metrics, &clock, sources.routes.clone()).await?;
+    output::remark(&format!("connectors: http://{}/metrics", server.address()));
+    let cursors = CursorStore::new(plant::cursors(&config.data));
+    let mut connectors = sources.start(&cluster, &cursors, &metrics, &clock, shutdown)?;
+    shutdown.cancelled().await;
+    finish(&mut connectors).await;
+    Ok(server.stop().await?)
+}
+
+async fn run_role(
+    config: &Config,
+    role: Role,
+    instance: Option<String>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    let setting = Setting {
+        store: Store::local(&config.data)?,
+        model: Arc::new(Model::embedded()?),
+        clock: Arc::new(SystemClock),
+        metrics: Arc::new(Metrics::new().context("registering metrics")?),
+        limits: Limits::default(),
+        kafka: shared_cluster(config)?,
+        instance,
+    };
+    let snapshots = watch::Sender::new(None);
+    let server = serve(config, &snapshots, &setting.metrics, &setting.clock, Router::new()).await?;
+    let ended = match role {
+        Role::Committer => {
+            output::remark(&format!("committer: http://{}/metrics  /tables  /readyz", server.address()));
+            kafka::create_topics_of_roles(&setting.kafka).await?;
+            run_committer(&setting, &snapshots, shutdown, &mut told).await
+        }
+        _ => {
+            output::remark(&format!("worker: http://{}/metrics", server.address()));
+            run_worker(&setting, shutdown, &mut told).await
+        }
+    };
+    server.stop().await?;
+    Ok(ended?)
+}
+
+/// Serves the metrics of a process, and what it has committed.
+async fn serve(
+    config: &Config,
+    snapshots: &watch::Sender<Option<Arc<Snapshot>>>,
+    metrics: &Arc<Metrics>,
+    clock: &Arc<dyn Clock>,
+    routes: Router,
+) -> anyhow::Result<Server> {
+    let shown = Shown {
+        snapshots: snapshots.subscribe(),
+        metrics: Arc::clone(metrics),
+        clock: Arc::clone(clock),
+        folder: config.data.clone(),
+        ready: Arc::new(AtomicBool::new(true)),
+    };
+    Ok(Server::start_with(config.listen, shown, routes).await?)
+}
+
+/// Waits for connectors that were told to stop.
+async fn finish(connectors: &mut JoinSet<anyhow::Result<()>>) {
     while let Some(ended) = connectors.join_next().await {
         if let Err(error) = ended.map_err(anyhow::Error::from).flatten() {
             output::error(&error);
         }
     }
-    signals.abort();
-    plant.stop().await?;
-    Ok(ended?)
+}
+
+/// What is polled, and what is pushed.
+struct Sources {
+    polled: Vec<(String, Box<dyn Source>)>,
+    pushed: Option<push::Worker>,
+    routes: Router,
+}
+
+impl Sources {
+    fn of(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let polled = config.sources().map_err(anyhow::Error::msg)?;
+        if let Some(key) = &config.key {
+            tracing::info!(key_id = key.key_id(), "the key of the pseudonyms");
+        }
+        let pushed = match (&config.key, config.push.enabled) {
+            (Some(key), true) => {
+                let built = config.push.router(key, Arc::clone(clock), plant::cursors(&config.data));
+                Some(built.map_err(|errors| anyhow::anyhow!("push: {}", errors.join("; ")))?)
+            }
+            _ => None,
+        };
+        let (routes, pushed) =
+            pushed.map_or((Router::new(), None), |(routes, worker)| (routes, Some(worker)));
+        Ok(Self { polled, pushed, routes })
+    }
+
+    fn start(
+        self,
+        kafka: &KafkaConfig,
+        cursors: &CursorStore,
+        metrics: &Arc<Metrics>,
+        clock: &Arc<dyn Clock>,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
+        let mut connectors = JoinSet::new();
+        if let Some(worker) = self.pushed {
+            let (mut sink, stop) = (KafkaSink::connect(kafka)?, shutdown.clone());
+            connectors.spawn(async move {
+                worker.run(&mut sink, &stop).await;
+                Ok(())
+            });
+        }
+        for (name, source) in self.polled {
+            let (kafka, cursors) = (kafka.clone(), cursors.clone());
+            let (metrics, clock, stop) = (Arc::clone(metrics), Arc::clone(clock), shutdown.clone());
+            connectors.spawn(async move {
+                let ended = connect(&name, source, &kafka, &cursors, &metrics, clock.as_ref(), &stop).await;
+                ended.with_context(|| format!("connector {name}"))
+            });
+        }
+        Ok(connectors)
+    }
 }
 
 async fn connect(

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Date32Type, Int32Type, SchemaRef, TimestampMicrosecondType};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use rettidig_event::{Clock, DeadLetter, Topic, aside, delivery, official, person};
 use rettidig_model::Model;
 use rettidig_model::calendar::month_of;
@@ -44,6 +44,9 @@ const LOGGED: [Topic; 3] = [Topic::Official, Topic::Deliveries, Topic::DeadLette
 
 /// How the sources of wages are named in deliveries.
 const INCOME_SOURCES: &str = "income-";
+
+/// How long a file stays that no epoch names: longer than a worker takes from writing it to its proposal's epoch.
+const ORPHANS_STAY: TimeDelta = TimeDelta::days(1);
 
 /// Log files of a topic beyond which they are merged into one.
 const LOG_FILES_MAX: usize = 32;
@@ -130,6 +133,8 @@ pub struct Committer {
     local: Local,
     batch: Batch,
     attempt: Option<Attempt>,
+    /// When files that no epoch names were last looked for.
+    swept: Option<DateTime<Utc>>,
     /// `tables/latest` may be behind the newest epoch.
     unpublished: bool,
     snapshot: watch::Sender<Option<Arc<Snapshot>>>,
@@ -192,6 +197,7 @@ impl Committer {
             local: Local::empty(),
             batch: Batch::default(),
             attempt: None,
+            swept: None,
             unpublished: false,
             snapshot,
         };
@@ -499,6 +505,11 @@ impl Committer {
         if let (true, Some((manifest, _))) = (self.unpublished, &self.newest) {
             publish::latest(&self.store, manifest).await?;
             orphans::collect(&self.store, manifest.epoch).await?;
+            let now = self.clock.now();
+            if self.swept.is_none_or(|at| at + ORPHANS_STAY < now) {
+                orphans::sweep(&self.store, manifest.epoch, now - ORPHANS_STAY).await?;
+                self.swept = Some(now);
+            }
             self.unpublished = false;
         }
         Ok(())

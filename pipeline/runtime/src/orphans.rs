@@ -1,6 +1,9 @@
 //! Files that no kept epoch needs any more.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
+use chrono::{DateTime, Utc};
 
 use crate::RuntimeError;
 use crate::manifest::Manifest;
@@ -10,36 +13,82 @@ use crate::store::Store;
 /// Epochs whose files are kept.
 const EPOCHS_KEPT: u64 = 8;
 
-/// Deletes files that none of the newest epochs needs, of which `newest` is the last. Manifests stay: whoever comes late with an
-/// old number must find it taken.
+/// Folders of immutable files.
+const FOLDERS: [&str; 3] = ["log", "state", "tables/files"];
+
+/// Files that the kept epochs need, of which `newest` is the last.
+#[derive(Default)]
+struct Needed {
+    files: BTreeSet<String>,
+    /// Lists of bucket files; what they name is needed too.
+    lists: BTreeSet<String>,
+}
+
+impl Needed {
+    /// `None` if a manifest is gone or damaged: nobody knows then what is needed, and it is better to keep too much.
+    async fn by_epochs(store: &Store, epochs: RangeInclusive<u64>) -> Result<Option<Self>, RuntimeError> {
+        let mut needed = Self::default();
+        for number in epochs {
+            let Some(manifest) = manifest(store, number).await? else { return Ok(None) };
+            needed.files.extend(manifest.files().map(str::to_owned));
+            needed.lists.extend(manifest.persons.buckets.map(|file| file.path));
+        }
+        Ok(Some(needed))
+    }
+
+    /// With the files of buckets; `None` if a list is gone or damaged.
+    async fn with_buckets(mut self, store: &Store) -> Result<Option<Self>, RuntimeError> {
+        for list in &self.lists {
+            let Some(files) = bucket_files(store, list).await? else { return Ok(None) };
+            self.files.extend(files);
+        }
+        Ok(Some(self))
+    }
+}
+
+/// Deletes files of the epoch that is no longer kept, if none of the newest epochs needs them, of which `newest` is the
+/// last. Manifests stay: whoever comes late with an old number must find it taken.
 ///
 /// # Errors
 /// [`RuntimeError::Retry`] if the storage fails.
 pub(crate) async fn collect(store: &Store, newest: u64) -> Result<(), RuntimeError> {
     let Some(oldest) = newest.checked_sub(EPOCHS_KEPT).filter(|oldest| *oldest > 0) else { return Ok(()) };
-    let mut needed: BTreeSet<String> = BTreeSet::new();
-    let mut lists: BTreeSet<String> = BTreeSet::new();
-    for number in oldest + 1..=newest {
-        // Without it nobody knows what is needed: better to keep too much.
-        let Some(manifest) = manifest(store, number).await? else { return Ok(()) };
-        needed.extend(manifest.files().map(str::to_owned));
-        lists.extend(manifest.persons.buckets.map(|file| file.path));
-    }
+    let Some(mut needed) = Needed::by_epochs(store, oldest + 1..=newest).await? else { return Ok(()) };
     let Some(gone) = manifest(store, oldest).await? else { return Ok(()) };
     // The files of buckets stand in a list of their own, which seldom changes.
-    if let Some(list) = gone.persons.buckets.as_ref().filter(|list| !lists.contains(&list.path)) {
-        for path in &lists {
-            let Some(files) = bucket_files(store, path).await? else { return Ok(()) };
-            needed.extend(files);
-        }
-        for path in bucket_files(store, &list.path).await?.unwrap_or_default().difference(&needed) {
+    if let Some(list) = gone.persons.buckets.as_ref().filter(|list| !needed.lists.contains(&list.path)) {
+        let Some(with_buckets) = needed.with_buckets(store).await? else { return Ok(()) };
+        needed = with_buckets;
+        for path in bucket_files(store, &list.path).await?.unwrap_or_default().difference(&needed.files) {
             store.delete(path).await?;
         }
     }
-    for path in gone.files().filter(|path| !needed.contains(*path)) {
+    for path in gone.files().filter(|path| !needed.files.contains(*path)) {
         store.delete(path).await?;
     }
     Ok(())
+}
+
+/// Deletes files that no kept epoch needs and that are older than `before`: those of commits and proposals that died before
+/// their manifest. Younger ones may belong to an epoch that is being made. Returns how many.
+///
+/// # Errors
+/// [`RuntimeError::Retry`] if the storage fails.
+pub(crate) async fn sweep(store: &Store, newest: u64, before: DateTime<Utc>) -> Result<u64, RuntimeError> {
+    let oldest = newest.saturating_sub(EPOCHS_KEPT - 1).max(1);
+    let Some(needed) = Needed::by_epochs(store, oldest..=newest).await? else { return Ok(0) };
+    let Some(needed) = needed.with_buckets(store).await? else { return Ok(0) };
+    let mut deleted = 0;
+    for folder in FOLDERS {
+        for path in store.list_older(folder, before).await? {
+            // Who writes the same bytes again writes them under the same name: look once more.
+            if !needed.files.contains(&path) && store.is_older(&path, before).await? {
+                store.delete(&path).await?;
+                deleted += 1;
+            }
+        }
+    }
+    Ok(deleted)
 }
 
 /// The manifest of an epoch; `None` if it is gone or damaged.

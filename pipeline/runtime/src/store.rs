@@ -13,6 +13,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
@@ -58,7 +59,12 @@ impl Store {
         std::fs::create_dir_all(folder).map_err(|error| RuntimeError::stop(attempt(), error, remedy))?;
         let inner = LocalFileSystem::new_with_prefix(folder)
             .map_err(|error| RuntimeError::stop(attempt(), error, remedy))?;
-        Ok(Self(Arc::new(inner)))
+        Ok(Self::over(Arc::new(inner)))
+    }
+
+    /// A data folder in any storage.
+    pub fn over(storage: Arc<dyn ObjectStore>) -> Self {
+        Self(storage)
     }
 
     /// Writes a file only if its name is free; `false` if it is taken.
@@ -103,6 +109,29 @@ impl Store {
     pub async fn list(&self, folder: &str) -> Result<Vec<String>, RuntimeError> {
         let found = self.0.list(Some(&Key::from(folder))).map_ok(|meta| meta.location.to_string());
         found.try_collect().await.map_err(|error| RuntimeError::retry(format!("listing {folder}"), error))
+    }
+
+    /// Paths below a folder of files that were last written before an instant.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Retry`] if the storage fails.
+    pub async fn list_older(&self, folder: &str, before: DateTime<Utc>) -> Result<Vec<String>, RuntimeError> {
+        let found = self.0.list(Some(&Key::from(folder)));
+        let old = found.try_filter(|meta| std::future::ready(meta.last_modified < before));
+        let paths = old.map_ok(|meta| meta.location.to_string());
+        paths.try_collect().await.map_err(|error| RuntimeError::retry(format!("listing {folder}"), error))
+    }
+
+    /// Whether a file is there and was last written before an instant.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Retry`] if the storage fails.
+    pub async fn is_older(&self, path: &str, before: DateTime<Utc>) -> Result<bool, RuntimeError> {
+        match self.0.head(&Key::from(path)).await {
+            Ok(meta) => Ok(meta.last_modified < before),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(RuntimeError::retry(format!("reading {path}"), error)),
+        }
     }
 
     /// Deletes a file; one that is not there is no error.

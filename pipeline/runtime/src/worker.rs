@@ -17,6 +17,9 @@ use crate::ingest::OwnedMessage;
 use crate::kafka::{KafkaConfig, KafkaSink, KafkaSource};
 use crate::persons::AuditReport;
 
+/// The group of one process that does all.
+const GROUP: &str = "rettidig";
+
 /// How often a quiet worker looks whether the day has changed.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -41,7 +44,7 @@ impl Worker {
     pub async fn connect(mut engine: Engine, config: &KafkaConfig) -> Result<Self, RuntimeError> {
         let known = engine.manifest().and_then(|manifest| manifest.cluster_id.clone());
         let source =
-            KafkaSource::connect(config, &TOPICS, None, engine.positions(), known.as_deref()).await?;
+            KafkaSource::connect(config, GROUP, &TOPICS, None, engine.positions(), known.as_deref()).await?;
         engine.set_cluster_id(source.cluster_id());
         let dead_letters = KafkaSink::connect(config)?;
         let gathering = Gathering::new(engine.positions());

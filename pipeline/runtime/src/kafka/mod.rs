@@ -9,15 +9,14 @@ mod membership;
 mod sink;
 mod source;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::RDKafkaErrorCode;
 use rettidig_event::Topic;
 
 pub use letters::{Letter, Letters, Place, letters};
@@ -86,43 +85,64 @@ pub fn assert_features() -> Result<(), RuntimeError> {
     }
 }
 
-/// The topics that this user can see.
-async fn known_topics(config: &KafkaConfig) -> Result<BTreeSet<String>, RuntimeError> {
-    let attempt = format!("asking {} for its topics", config.brokers);
-    let client: BaseConsumer =
-        config.client()?.create().map_err(|error| RuntimeError::retry(&attempt, error))?;
-    let asked = tokio::task::spawn_blocking(move || {
-        let metadata = client.fetch_metadata(None, REQUEST_TIMEOUT)?;
-        Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
-    });
-    let topics = asked.await.map_err(|error| RuntimeError::retry(&attempt, error))?;
-    topics.map_err(|error: KafkaError| RuntimeError::retry(&attempt, error))
-}
-
-/// Creates the topics of the contract that are not there yet.
+/// Creates the topics of the contract that are not there yet. With all of them there, no right to create any is needed.
 ///
 /// # Errors
 /// [`RuntimeError::Retry`] if the broker does not answer, [`RuntimeError::Stop`] if it refuses.
 pub async fn create_topics(config: &KafkaConfig) -> Result<(), RuntimeError> {
+    create(config, false).await
+}
+
+/// As [`create_topics`], with the topic on which workers and committers talk to each other.
+///
+/// # Errors
+/// As [`create_topics`].
+pub async fn create_topics_of_roles(config: &KafkaConfig) -> Result<(), RuntimeError> {
+    create(config, true).await
+}
+
+/// A topic to create.
+struct Wanted {
+    name: &'static str,
+    partitions: i32,
+    retention_ms: String,
+    max_message_bytes: String,
+}
+
+async fn create(config: &KafkaConfig, with_proposals: bool) -> Result<(), RuntimeError> {
     let attempt = || format!("creating topics at {}", config.brokers);
     let admin: AdminClient<DefaultClientContext> =
         config.client()?.create().map_err(|error| RuntimeError::retry(attempt(), error))?;
-    let settings: Vec<(Topic, String, String)> = Topic::ALL
-        .into_iter()
-        .map(|topic| (topic, topic.retention_ms().to_string(), topic.max_message_bytes().to_string()))
-        .collect();
-    let there = known_topics(config).await?;
-    let retention = RETENTION_MS.to_string();
-    let mut topics: Vec<NewTopic<'_>> = settings
+    // librdkafka's metadata calls block.
+    let (admin, metadata) = tokio::task::spawn_blocking(move || {
+        let metadata = admin.inner().fetch_metadata(None, REQUEST_TIMEOUT);
+        (admin, metadata)
+    })
+    .await
+    .map_err(|error| RuntimeError::retry(attempt(), error))?;
+    let metadata = metadata.map_err(|error| RuntimeError::retry(attempt(), error))?;
+    let of_contract = Topic::ALL.into_iter().map(|topic| Wanted {
+        name: topic.name(),
+        partitions: topic.partitions(),
+        retention_ms: topic.retention_ms().to_string(),
+        max_message_bytes: topic.max_message_bytes().to_string(),
+    });
+    let proposals = with_proposals.then(|| Wanted {
+        name: PROPOSALS,
+        partitions: 1,
+        retention_ms: RETENTION_MS.to_string(),
+        max_message_bytes: Topic::DeadLetter.max_message_bytes().to_string(),
+    });
+    let mut wanted: Vec<Wanted> = of_contract.chain(proposals).collect();
+    wanted.retain(|wanted| !metadata.topics().iter().any(|found| found.name() == wanted.name));
+    let topics: Vec<NewTopic<'_>> = wanted
         .iter()
-        .map(|(topic, retention, bytes)| {
-            NewTopic::new(topic.name(), topic.partitions(), TopicReplication::Fixed(-1))
-                .set("retention.ms", retention)
-                .set("max.message.bytes", bytes)
+        .map(|wanted| {
+            NewTopic::new(wanted.name, wanted.partitions, TopicReplication::Fixed(-1))
+                .set("retention.ms", &wanted.retention_ms)
+                .set("max.message.bytes", &wanted.max_message_bytes)
         })
         .collect();
-    topics.push(NewTopic::new(PROPOSALS, 1, TopicReplication::Fixed(-1)).set("retention.ms", &retention));
-    topics.retain(|topic| !there.contains(topic.name));
     if topics.is_empty() {
         return Ok(());
     }

@@ -30,13 +30,14 @@ pub type TopicMessage = (Topic, OwnedMessage);
 
 impl KafkaSource {
     /// Connects to some topics, or to some partitions of them, and stands at `positions`; partitions without a position
-    /// start at their beginning.
+    /// start at their beginning. Nothing is shared out in the group; its name is what this user may use.
     ///
     /// # Errors
     /// [`RuntimeError::Stop`] if the topics are not the ones that were read before: truncated by retention,
     /// deleted and made again, or on another cluster.
     pub async fn connect(
         config: &KafkaConfig,
+        group: &str,
         topics: &[Topic],
         only: Option<&BTreeSet<i32>>,
         positions: &Positions,
@@ -44,7 +45,7 @@ impl KafkaSource {
     ) -> Result<Self, RuntimeError> {
         let client = config
             .client()?
-            .set("group.id", "rettidig")
+            .set("group.id", group)
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "error")

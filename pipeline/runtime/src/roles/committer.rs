@@ -82,6 +82,7 @@ async fn commit(
 struct Held {
     id: String,
     proposal: Proposal,
+    cells: CellStore,
 }
 
 /// The committer that was elected.
@@ -99,8 +100,6 @@ struct Elected<'a> {
     /// over in one epoch, and it stays as it is until then.
     target: Parameters,
     held: Vec<Held>,
-    /// The cells of those that are held, added up.
-    cells: CellStore,
 }
 
 impl<'a> Elected<'a> {
@@ -109,7 +108,7 @@ impl<'a> Elected<'a> {
         snapshots: &watch::Sender<Option<Arc<Snapshot>>>,
     ) -> Result<Self, RuntimeError> {
         // Before the state is opened, so that no proposal to it is missed.
-        let board = Board::connect(&setting.kafka).await?;
+        let board = Board::connect(&setting.kafka, GROUP).await?;
         let (store, model) = (setting.store.clone(), setting.model.clone());
         let (clock, metrics) = (setting.clock.clone(), setting.metrics.clone());
         let mut committer =
@@ -117,12 +116,12 @@ impl<'a> Elected<'a> {
         let known_cluster = committer.manifest().and_then(|manifest| manifest.cluster_id.clone());
         let positions = committer.positions();
         let source =
-            KafkaSource::connect(&setting.kafka, &TOPICS, None, positions, known_cluster.as_deref()).await?;
+            KafkaSource::connect(&setting.kafka, GROUP, &TOPICS, None, positions, known_cluster.as_deref())
+                .await?;
         let gathering = Gathering::new(positions);
         committer.set_cluster_id(source.cluster_id());
         let partition_count = source.person_partitions()?;
         let target = committer.parameters();
-        let cells = committer.state().no_cells()?;
         Ok(Self {
             setting,
             committer,
@@ -135,7 +134,6 @@ impl<'a> Elected<'a> {
             partition_count,
             target,
             held: Vec::new(),
-            cells,
         })
     }
 
@@ -232,8 +230,10 @@ impl<'a> Elected<'a> {
             }
             Err(error) => return Err(error),
         }
-        self.cells.merge(&cells, 1);
-        self.held.push(Held { id, proposal });
+        // Partitions that have passed to another worker meanwhile: what the one before proposed is as good, but the two may
+        // not cover the same partitions.
+        self.held.retain(|held| held.proposal.partitions.is_disjoint(&proposal.partitions));
+        self.held.push(Held { id, proposal, cells });
         Ok(())
     }
 
@@ -250,10 +250,6 @@ impl<'a> Elected<'a> {
         }
         if proposal.contribution.redefined != self.committer.is_redefined() {
             return Err("its cells are not what is asked for");
-        }
-        let is_taken = |held: &Held| !held.proposal.partitions.is_disjoint(&proposal.partitions);
-        if self.held.iter().any(is_taken) {
-            return Err("another one waits for the same partitions");
         }
         match proposal.is_current(&self.committer.state().entry().changed) {
             true => Ok(()),
@@ -307,9 +303,11 @@ impl<'a> Elected<'a> {
                 changed.partitions.insert(*partition, ChangedPartition { epoch, proposal: held.id.clone() });
             }
         }
+        let mut cells = self.committer.state().no_cells()?;
+        self.held.iter().for_each(|held| cells.merge(&held.cells, 1));
         let contributions: Vec<_> = self.held.iter().map(|held| held.proposal.contribution.clone()).collect();
         let report: EpochReport = loop {
-            let cells = (!self.held.is_empty()).then_some(&self.cells);
+            let cells = (!self.held.is_empty()).then_some(&cells);
             let (with, contributions, changed) = (&with, contributions.as_slice(), changed.clone());
             match self.committer.commit(Brought { with, contributions, cells, changed }).await {
                 Ok(report) => break report,
@@ -321,10 +319,7 @@ impl<'a> Elected<'a> {
                 Err(error) => return Err(error),
             }
         };
-        if !self.held.is_empty() {
-            self.held.clear();
-            self.cells.clear();
-        }
+        self.held.clear();
         self.committer.publish().await?;
         watch(Ok(&report));
         self.look_at_clock();

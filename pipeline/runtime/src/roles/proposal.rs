@@ -100,19 +100,19 @@ pub struct Board {
 }
 
 impl Board {
-    /// Connects; what is read begins with what is written from now on.
+    /// Connects, with the name of a group that this user may use; what is read begins with what is written from now on.
     ///
     /// # Errors
     /// [`RuntimeError::Stop`] if the settings are wrong, [`RuntimeError::Retry`] if the broker does not answer.
-    pub async fn connect(config: &KafkaConfig) -> Result<Self, RuntimeError> {
-        let client = config.client()?;
+    pub async fn connect(config: &KafkaConfig, group: &str) -> Result<Self, RuntimeError> {
+        let (client, group) = (config.client()?, group.to_owned());
         let opened = tokio::task::spawn_blocking(move || {
             let stop = |error| {
                 RuntimeError::stop("reading the proposals", error, "correct the settings under kafka")
             };
             let retry = |error| RuntimeError::retry("reading the proposals", error);
             let mut reading = client.clone();
-            reading.set("group.id", "rettidig-board").set("enable.auto.commit", "false");
+            reading.set("group.id", &group).set("enable.auto.commit", "false");
             // What is gone was of no use any more: proposals and announcements are repeated.
             reading.set("auto.offset.reset", "latest").set("fetch.wait.max.ms", "20");
             let consumer: StreamConsumer = reading.create().map_err(stop)?;

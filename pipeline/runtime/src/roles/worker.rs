@@ -62,7 +62,7 @@ async fn work(
     partitions: &BTreeSet<i32>,
     watch: &mut Watch<'_>,
 ) -> Result<(), RuntimeError> {
-    let board = Board::connect(&setting.kafka).await?;
+    let board = Board::connect(&setting.kafka, GROUP).await?;
     let model = model_digest(&setting.model);
     let target = loop {
         if let Some(target) = announced(board.next().await?, &model) {
@@ -160,7 +160,7 @@ impl<'a> Worker<'a> {
         let same = newest.as_ref().is_none_or(|manifest| manifest.is_of(&setting.model));
         let known_cluster = newest.as_ref().and_then(|manifest| manifest.cluster_id.as_deref());
         let source =
-            KafkaSource::connect(&setting.kafka, &TOPICS, Some(&partitions), positions, known_cluster)
+            KafkaSource::connect(&setting.kafka, GROUP, &TOPICS, Some(&partitions), positions, known_cluster)
                 .await?;
         let partition_count = source.person_partitions()?;
         let name = setting.instance.clone().unwrap_or_else(|| format!("process-{}", std::process::id()));

@@ -1,13 +1,10 @@
-//! The cluster under test and its clients. By default an embedded broker in a temporary folder, started for
-//! the one test; with `KAFKA_BROKERS` set, the cluster at that address, of which nothing is assumed to be
-//! fresh: topics and groups get a random suffix.
+//! The cluster under test and its clients. Topics and groups get a random suffix: a cluster may be shared and old.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::{
-    ApiKey, MetadataRequest, MetadataResponse, RequestHeader, ResponseHeader, TopicName,
-};
-use kafka_protocol::protocol::{Decodable, Encodable, StrBytes, encode_request_header_into_buffer};
+use kafka_protocol::messages::{MetadataRequest, TopicName};
+use kafka_protocol::protocol::StrBytes;
+use rdkafka::TopicPartitionList;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -15,13 +12,15 @@ use rdkafka::consumer::StreamConsumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::OwnedMessage;
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::topic_partition_list::Offset;
 use rettidig_broker::{Broker, BrokerConfig};
+use rettidig_tests::apache::{Apache, Settings};
+use rettidig_tests::wire;
 use std::future::Future;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 /// Limit of one call to a client.
@@ -63,12 +62,20 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// The cluster at `KAFKA_BROKERS`, or an embedded broker.
-    pub fn start() -> Result<Self> {
+    /// An embedded broker, started for the one test.
+    pub fn embedded() -> Result<Self> {
+        Self::embedded_in(tempfile::tempdir()?)
+    }
+
+    /// Apache Kafka: one broker for all tests of the process, or the cluster at `KAFKA_BROKERS`.
+    pub fn apache() -> Result<Self> {
+        static BROKER: OnceLock<Result<Apache, String>> = OnceLock::new();
         if let Ok(bootstrap) = std::env::var("KAFKA_BROKERS") {
             return Ok(Self::at(bootstrap));
         }
-        Self::embedded_in(tempfile::tempdir()?)
+        let start = || Apache::start_for_the_process(&Settings::default());
+        let started = BROKER.get_or_init(|| start().map_err(|error| format!("{error:#}")));
+        Ok(Self::at(started.as_ref().map_err(|error| anyhow!("{error}"))?.bootstrap()))
     }
 
     /// A cluster that somebody else started.
@@ -78,10 +85,10 @@ impl Cluster {
 
     /// An embedded broker on a folder that may hold data.
     pub fn embedded_in(dir: TempDir) -> Result<Self> {
-        Self::embedded(embedded_config(dir.path()), dir)
+        Self::embedded_with(embedded_config(dir.path()), dir)
     }
 
-    fn embedded(config: BrokerConfig, dir: TempDir) -> Result<Self> {
+    fn embedded_with(config: BrokerConfig, dir: TempDir) -> Result<Self> {
         let broker = Broker::start(config)?;
         Ok(Self { bootstrap: broker.address().to_string(), embedded: Some((broker, dir)) })
     }
@@ -92,7 +99,7 @@ impl Cluster {
         let dir = self.stop().await?;
         let mut config = embedded_config(dir.path());
         config.listen = listen;
-        Self::embedded(config, dir)
+        Self::embedded_with(config, dir)
     }
 
     /// Stops the embedded broker and returns its folder.
@@ -178,33 +185,9 @@ impl Cluster {
         let asked = MetadataRequestTopic::default().with_name(Some(name));
         let request =
             MetadataRequest::default().with_topics(Some(vec![asked])).with_allow_auto_topic_creation(false);
-        let answer = timeout(CALL, self.metadata(&request)).await??;
+        let answer = wire::ask(&self.bootstrap, &request, 12).await?;
         let found = answer.topics.into_iter().find(|topic| topic.error_code == 0);
         Ok(found.map(|topic| (topic.topic_id.as_u128(), topic.partitions.len())))
-    }
-
-    async fn metadata(&self, request: &MetadataRequest) -> Result<MetadataResponse> {
-        const VERSION: i16 = 12;
-        let header = RequestHeader::default()
-            .with_request_api_key(ApiKey::Metadata as i16)
-            .with_request_api_version(VERSION);
-        let mut frame = Vec::new();
-        encode_request_header_into_buffer(&mut frame, &header)?;
-        request.encode(&mut frame, VERSION)?;
-        let mut answer = self.raw(&frame).await?;
-        ResponseHeader::decode(&mut answer, 1)?;
-        MetadataResponse::decode(&mut answer, VERSION)
-    }
-
-    /// Sends one frame and reads one.
-    async fn raw(&self, frame: &[u8]) -> Result<bytes::Bytes> {
-        let mut stream = TcpStream::connect(&self.bootstrap).await?;
-        stream.write_u32(u32::try_from(frame.len())?).await?;
-        stream.write_all(frame).await?;
-        let length = usize::try_from(stream.read_u32().await?)?;
-        let mut answer = vec![0; length];
-        stream.read_exact(&mut answer).await?;
-        Ok(answer.into())
     }
 }
 
@@ -216,6 +199,13 @@ pub fn embedded_config(dir: &Path) -> BrokerConfig {
 /// A name that nothing had before.
 pub fn unique(name: &str) -> String {
     format!("conformance.{name}.{:016x}", fastrand::u64(..))
+}
+
+/// One partition at an offset.
+pub fn place(topic: &str, partition: i32, offset: Offset) -> Result<TopicPartitionList> {
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, partition, offset)?;
+    Ok(list)
 }
 
 /// Sends one message and waits until it is acknowledged.

@@ -1,0 +1,318 @@
+//! Storage that fails: whatever goes wrong at whatever step, the folder ends as if nothing had.
+//!
+//! Goal: the old epoch or the new one, never a mix; nothing lost and nothing twice. Method: a stream of events about
+//! persons and of figures is committed in pieces, with limits so small that files are merged, buckets compacted and whole
+//! buckets recomputed. Then the same again on storage that dies at a step, fails at random, or loses an answer. Manifests
+//! name every file by the digest of its content and the manifest before by its own, and the clock is set by hand: so the
+//! newest manifests are the same bytes if and only if everything ever committed is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Int32Type;
+use chrono::{DateTime, Days, Utc};
+use rettidig_event::{ManualClock, Topic, person};
+use rettidig_model::Model;
+use rettidig_oracle::{Options, random_rows, shuffled};
+use rettidig_runtime::ingest::OwnedMessage;
+use rettidig_runtime::metrics::Metrics;
+use rettidig_runtime::persons::{BucketEntry, Limits};
+use rettidig_runtime::recompute::recompute;
+use rettidig_runtime::{Engine, Manifest, RuntimeError, Store};
+use rettidig_tests::seeds;
+use rettidig_tests::storage::{Fault, Faults, FaultyStorage};
+
+const SMALL: Limits = Limits {
+    chunk_persons: 16,
+    bulk_rows: 300,
+    bulk_share: 3,
+    spill_rows: 250,
+    tail_rows: 150,
+    tail_files: 2,
+    audit_rows: 600,
+};
+
+const PIECES: usize = 6;
+
+/// What comes between two epochs.
+type Piece = BTreeMap<Topic, Vec<OwnedMessage>>;
+
+/// A stream cut into pieces, and how it is worked on.
+struct Work {
+    model: Arc<Model>,
+    pieces: Vec<Piece>,
+}
+
+fn event(rows: &RecordBatch, row: usize) -> (Topic, Vec<u8>) {
+    let topic = rows.column_by_name("topic").expect("topic").as_primitive::<Int32Type>().value(row);
+    (person::TOPICS[usize::try_from(topic).expect("topic")], person::to_json(rows, row))
+}
+
+fn figure(area: usize, value: usize) -> Vec<u8> {
+    format!(
+        r#"{{"publisher":"jobindsats","table":"y25i01","measure":"full_time_unemployed","area":{area},"period":"2026M07","breakdown":{{}},"value":"{value}","status":"final","published_at":"2026-08-{:02}T06:00:00Z","retrieved_at":"2026-08-{:02}T07:00:00Z"}}"#,
+        value % 20 + 1,
+        value % 20 + 1,
+    )
+    .into_bytes()
+}
+
+impl Work {
+    fn new(seed: u64) -> Self {
+        let rows = shuffled(&random_rows(seed, 25, &Options::default()), seed);
+        let mut next: BTreeMap<Topic, i64> = BTreeMap::new();
+        let mut pieces = Vec::new();
+        let mut start = 0;
+        for number in 0..PIECES {
+            // One large piece, which recomputes buckets, among small ones.
+            let share = if number == 2 { rows.num_rows() / 2 } else { rows.num_rows() / (2 * PIECES) };
+            let end = if number + 1 == PIECES { rows.num_rows() } else { start + share };
+            let figures = [101, 751].map(|area| (Topic::Official, figure(area, 100 + number)));
+            let mut piece = Piece::new();
+            for (topic, payload) in (start..end).map(|row| event(&rows, row)).chain(figures) {
+                let offset = next.entry(topic).or_default();
+                piece.entry(topic).or_default().push(OwnedMessage { partition: 0, offset: *offset, payload });
+                *offset += 1;
+            }
+            pieces.push(piece);
+            start = end;
+        }
+        Self { model: Arc::new(Model::embedded().expect("model")), pieces }
+    }
+
+    /// When a piece comes.
+    fn instant(number: usize) -> DateTime<Utc> {
+        let first: DateTime<Utc> = "2026-08-25T10:00:00Z".parse().expect("instant");
+        first + Days::new(number as u64)
+    }
+
+    async fn open(&self, store: &Store, clock: &Arc<ManualClock>) -> Result<Engine, RuntimeError> {
+        let metrics = Arc::new(Metrics::new().expect("metrics"));
+        Engine::open_with(store.clone(), Arc::clone(&self.model), clock.clone(), metrics, SMALL).await
+    }
+
+    /// Takes the piece after the newest epoch in and commits it.
+    async fn one(&self, engine: &mut Engine, clock: &ManualClock) -> Result<(), RuntimeError> {
+        let number = engine.manifest().map_or(0, |manifest| manifest.epoch as usize);
+        clock.set(Self::instant(number));
+        for (topic, messages) in &self.pieces[number] {
+            engine.accept(*topic, messages).await?;
+        }
+        engine.settle().await?;
+        engine.commit().await.map(drop)
+    }
+
+    /// Works until all is committed; whenever something fails, the process is as good as killed and starts again.
+    async fn run_with_restarts(&self, store: &Store, mut failed: impl FnMut()) -> Manifest {
+        let clock = Arc::new(ManualClock::new(Self::instant(0)));
+        loop {
+            let mut engine = match self.open(store, &clock).await {
+                Ok(engine) => engine,
+                Err(error) => {
+                    assert!(matches!(error, RuntimeError::Retry { .. }), "{error}");
+                    failed();
+                    continue;
+                }
+            };
+            while engine.manifest().is_none_or(|manifest| (manifest.epoch as usize) < PIECES) {
+                if let Err(error) = self.one(&mut engine, &clock).await {
+                    assert!(matches!(error, RuntimeError::Retry { .. }), "{error}");
+                    failed();
+                    break;
+                }
+            }
+            if let Some(manifest) = engine.manifest().filter(|manifest| manifest.epoch as usize == PIECES) {
+                return manifest.clone();
+            }
+        }
+    }
+
+    /// The manifest that an undisturbed run ends with, and the steps it takes.
+    async fn undisturbed(&self) -> (Manifest, u64) {
+        let folder = tempfile::tempdir().expect("folder");
+        let faults = Faults::default();
+        let store = faulty(folder.path(), &faults);
+        let manifest = self.run_with_restarts(&store, || panic!("nothing fails")).await;
+        let comparison = recompute(&store, &self.model).await.expect("recomputed");
+        assert_eq!(comparison.mismatches, 0, "{:?}", comparison.by_table);
+        let compacted = manifest.persons.buckets.is_some();
+        assert!(
+            compacted && manifest.persons.rows > 1_000,
+            "buckets are settled: {} rows",
+            manifest.persons.rows
+        );
+        (manifest, faults.steps())
+    }
+}
+
+fn faulty(folder: &Path, faults: &Faults) -> Store {
+    Store::over(Arc::new(FaultyStorage::new(folder, faults.clone())))
+}
+
+fn same(found: &Manifest, expected: &Manifest, what: &str) {
+    assert_eq!(found.tables, expected.tables, "{what}: the published tables");
+    let (found, expected) = (found.to_bytes(), expected.to_bytes());
+    let texts = [found, expected].map(|bytes| String::from_utf8(bytes.to_vec()).expect("JSON"));
+    assert_eq!(texts[0], texts[1], "{what}: the manifest, and with it every one before");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_any_step_the_old_epoch_stands_or_the_new_one() {
+    for seed in seeds(1) {
+        let work = Work::new(seed);
+        let (expected, steps) = work.undisturbed().await;
+        let mut random = fastrand::Rng::with_seed(seed);
+        // Every step when there is time, else some of them.
+        let count = if std::env::var_os("RETTIDIG_SEEDS").is_some() { 60 } else { 9 };
+        for _ in 0..count {
+            let step = random.u64(1..=steps);
+            let fault = random.choice([Fault::Refused, Fault::AnswerLost, Fault::Torn]).expect("one");
+            let folder = tempfile::tempdir().expect("folder");
+            let faults = Faults::default();
+            let store = faulty(folder.path(), &faults);
+            faults.die_at(step, fault);
+            let mut deaths = 0;
+            let manifest = work
+                .run_with_restarts(&store, || {
+                    deaths += 1;
+                    faults.heal();
+                })
+                .await;
+            assert!(deaths > 0, "seed {seed}: not killed at step {step}");
+            let what = format!("seed {seed}, killed at step {step} of {steps} ({fault:?}), {deaths} deaths");
+            same(&manifest, &expected, &what);
+            only_named_files_stay(&work, &store, folder.path(), &what).await;
+        }
+    }
+}
+
+/// Goal: what died before its manifest does not stay for ever. Method: years later another epoch is committed; then the
+/// files that lie in the folder are those that manifests name.
+async fn only_named_files_stay(work: &Work, store: &Store, folder: &Path, what: &str) {
+    store.put("log/persons/tail-0123456789abcdef.parquet", "left behind".into()).await.expect("put");
+    let later = "2031-01-01T10:00:00Z".parse().expect("instant");
+    let clock = Arc::new(ManualClock::new(later));
+    let mut engine = work.open(store, &clock).await.expect("an engine");
+    engine.commit().await.expect("a new day");
+    let mut named = BTreeSet::new();
+    for number in Manifest::numbers(store).await.expect("numbers") {
+        let (manifest, _) = Manifest::read(store, number).await.expect("a manifest");
+        named.extend(manifest.files().map(str::to_owned));
+        if let Some(list) = &manifest.persons.buckets {
+            let list = std::fs::read(folder.join(&list.path)).expect("the list of the buckets");
+            let buckets: Vec<BucketEntry> = serde_json::from_slice(&list).expect("the list of the buckets");
+            named.extend(buckets.into_iter().filter_map(|bucket| Some(bucket.file?.path)));
+        }
+    }
+    let mut lying = BTreeSet::new();
+    for place in ["log", "state", "tables/files"] {
+        lying.extend(store.list(place).await.expect("listed"));
+    }
+    assert_eq!(lying, named, "{what}: files that lie there, and files that are named");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn storage_that_fails_now_and_then_is_tried_again_until_all_is_there() {
+    for seed in seeds(1) {
+        let work = Work::new(seed);
+        let (expected, steps) = work.undisturbed().await;
+        let folder = tempfile::tempdir().expect("folder");
+        let faults = Faults::default();
+        let store = faulty(folder.path(), &faults);
+        let clock = Arc::new(ManualClock::new(Work::instant(0)));
+        let mut engine = work.open(&store, &clock).await.expect("nothing fails yet");
+        let mut failures = 0;
+        for (number, piece) in work.pieces.iter().enumerate() {
+            clock.set(Work::instant(number));
+            // A process goes on: what was accepted stays, only the commit is tried again.
+            for (topic, messages) in piece {
+                engine.accept(*topic, messages).await.expect("accepted");
+            }
+            // About one fault in each attempt.
+            let one_in = u32::try_from(steps).expect("few") / u32::try_from(PIECES).expect("few");
+            faults.fail_at_random(seed * 100 + number as u64, one_in);
+            loop {
+                let settled = engine.settle().await.map(drop);
+                let ended = match settled {
+                    Ok(()) => engine.commit().await.map(drop),
+                    Err(error) => Err(error),
+                };
+                match ended {
+                    Ok(()) => break,
+                    Err(error) => {
+                        assert!(matches!(error, RuntimeError::Retry { .. }), "{error}");
+                        failures += 1;
+                        if engine.manifest().is_some_and(|manifest| manifest.epoch as usize == number + 1) {
+                            break;
+                        }
+                    }
+                }
+            }
+            faults.heal();
+            engine.publish().await.expect("nothing fails");
+        }
+        assert!(failures > 0, "seed {seed}: nothing has failed");
+        same(engine.manifest().expect("an epoch"), &expected, &format!("seed {seed}, {failures} failures"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_manifest_whose_answer_is_lost_is_recognised_although_the_clock_has_moved() {
+    let work = Work::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let faults = Faults::default();
+    let store = faulty(folder.path(), &faults);
+    let clock = Arc::new(ManualClock::new(Work::instant(0)));
+    let mut engine = work.open(&store, &clock).await.expect("an engine");
+    work.one(&mut engine, &clock).await.expect("the first epoch");
+    faults.fail("epochs/", Fault::AnswerLost, 1);
+    let error = work.one(&mut engine, &clock).await.expect_err("the answer is lost");
+    assert!(matches!(error, RuntimeError::Retry { .. }) && engine.is_undecided(), "{error}");
+    clock.set(Work::instant(4));
+    let report = engine.commit().await.expect("its own epoch");
+    let (newest, _) = Manifest::newest(&store).await.expect("read").expect("one");
+    assert_eq!((report.epoch, newest.epoch), (2, 2));
+    assert_eq!(Some(&newest), engine.manifest(), "what is in memory is what was committed");
+    clock.set(Work::instant(2));
+    work.one(&mut engine, &clock).await.expect("it goes on");
+    assert_eq!(recompute(&store, &work.model).await.expect("recomputed").mismatches, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_file_stops_the_start_with_its_name() {
+    let work = Work::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let store = Store::local(folder.path()).expect("store");
+    let manifest = work.run_with_restarts(&store, || panic!("nothing fails")).await;
+    let buckets = manifest.persons.buckets.as_ref().expect("settled").path.clone();
+    let mut files: Vec<String> = manifest.files().map(str::to_owned).collect();
+    files.sort();
+    // One of each kind: tail, cells, wakes, disclosed, log of figures, tables, months; not the list of the buckets.
+    files.dedup_by_key(|path| path.rsplit_once('/').map(|(kind, _)| kind.to_owned()));
+    assert!(files.len() >= 6, "{files:?}");
+    let clock = Arc::new(ManualClock::new(Work::instant(PIECES)));
+    for path in files.iter().filter(|path| **path != buckets) {
+        let place = folder.path().join(path);
+        let whole = std::fs::read(&place).expect("the file");
+        for damage in ["flipped", "torn", "gone"] {
+            let mut bytes = whole.clone();
+            let middle = bytes.len() / 2;
+            match damage {
+                "flipped" => bytes[middle] ^= 1,
+                _ => bytes.truncate(middle),
+            }
+            match damage {
+                "gone" => std::fs::remove_file(&place).expect("removed"),
+                _ => std::fs::write(&place, &bytes).expect("damaged"),
+            }
+            let opened = work.open(&store, &clock).await;
+            let error = opened.err().unwrap_or_else(|| panic!("{path} is {damage} and nobody notices"));
+            assert!(matches!(error, RuntimeError::Stop { .. }), "{error}");
+            assert!(error.to_string().contains(path.as_str()), "{damage}: {error}");
+            std::fs::write(&place, &whole).expect("mended");
+        }
+    }
+    work.open(&store, &clock).await.expect("mended");
+}
