@@ -6,12 +6,17 @@
 #   scripts/bench.sh engines [--limit SECONDS] DIR [ENGINE...]    the same rows in DuckDB, Polars and Pathway, compared
 #   scripts/bench.sh --bench day -- DIR PERSONS [SPEED]           a day of the country
 #   scripts/bench.sh --bench freshness -- DIR                     official events onto the demo's history
+#   scripts/bench.sh --bench apache -- DIR ROWS [SECONDS]         Apache Kafka: bare, one process, workers and committer
 #   scripts/bench.sh --bench broker                               the embedded broker
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 if [[ ${1:-} == engines ]]; then
     shift
     exec scripts/python.sh tests/bench/engines.py "$@"
+fi
+if [[ " $* " == *" apache "* ]]; then
+    RETTIDIG_KAFKA_JARS=$(scripts/kafka.sh)
+    export RETTIDIG_KAFKA_JARS
 fi
 # The whole workspace: with one package alone, features differ and DataFusion would be compiled once more.
 exec cargo bench --locked --workspace "$@"

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
-use chrono::{DateTime, Days, Utc};
+use chrono::{DateTime, Days, TimeDelta, Utc};
 use rettidig_event::{ManualClock, Topic, person};
 use rettidig_model::Model;
 use rettidig_oracle::{Options, random_rows, shuffled};
@@ -42,6 +42,8 @@ type Piece = BTreeMap<Topic, Vec<OwnedMessage>>;
 /// A stream cut into pieces, and how it is worked on.
 struct Work {
     model: Arc<Model>,
+    /// From this piece on another model.
+    redefined: Option<(usize, Arc<Model>)>,
     pieces: Vec<Piece>,
 }
 
@@ -79,7 +81,26 @@ impl Work {
             pieces.push(piece);
             start = end;
         }
-        Self { model: Arc::new(Model::embedded().expect("model")), pieces }
+        Self { model: Arc::new(Model::embedded().expect("model")), redefined: None, pieces }
+    }
+
+    /// The same with a definition that changes in the middle: days without sickness benefit no longer end a spell at once.
+    fn redefined(seed: u64) -> Self {
+        let mut files = Model::embedded_files();
+        let benefits =
+            files.iter_mut().find(|file| file.path == "reference/benefits.csv").expect("benefits.csv");
+        let text = benefits.text.replacen(",one_day,", ",full_calendar_month,", 1);
+        assert_ne!(text, benefits.text, "a gap rule was changed");
+        benefits.text = text;
+        Self { redefined: Some((3, Arc::new(Model::load(files).expect("model")))), ..Self::new(seed) }
+    }
+
+    /// The model that an epoch is made with.
+    fn model_of(&self, number: usize) -> &Arc<Model> {
+        match &self.redefined {
+            Some((from, model)) if number >= *from => model,
+            _ => &self.model,
+        }
     }
 
     /// When a piece comes.
@@ -90,7 +111,9 @@ impl Work {
 
     async fn open(&self, store: &Store, clock: &Arc<ManualClock>) -> Result<Engine, RuntimeError> {
         let metrics = Arc::new(Metrics::new().expect("metrics"));
-        Engine::open_with(store.clone(), Arc::clone(&self.model), clock.clone(), metrics, SMALL).await
+        let next = Manifest::numbers(store).await?.len();
+        let model = Arc::clone(self.model_of(next));
+        Engine::open_with(store.clone(), model, clock.clone(), metrics, SMALL).await
     }
 
     /// Takes the piece after the newest epoch in and commits it.
@@ -117,6 +140,18 @@ impl Work {
                 }
             };
             while engine.manifest().is_none_or(|manifest| (manifest.epoch as usize) < PIECES) {
+                let next = engine.manifest().map_or(0, |manifest| manifest.epoch as usize);
+                if self.redefined.as_ref().is_some_and(|(from, _)| *from == next) && !engine.is_due() {
+                    // The new version is started.
+                    engine = match self.open(store, &clock).await {
+                        Ok(engine) => engine,
+                        Err(error) => {
+                            assert!(matches!(error, RuntimeError::Retry { .. }), "{error}");
+                            failed();
+                            break;
+                        }
+                    };
+                }
                 if let Err(error) = self.one(&mut engine, &clock).await {
                     assert!(matches!(error, RuntimeError::Retry { .. }), "{error}");
                     failed();
@@ -135,7 +170,7 @@ impl Work {
         let faults = Faults::default();
         let store = faulty(folder.path(), &faults);
         let manifest = self.run_with_restarts(&store, || panic!("nothing fails")).await;
-        let comparison = recompute(&store, &self.model).await.expect("recomputed");
+        let comparison = recompute(&store, self.model_of(PIECES)).await.expect("recomputed");
         assert_eq!(comparison.mismatches, 0, "{:?}", comparison.by_table);
         let compacted = manifest.persons.buckets.is_some();
         assert!(
@@ -161,30 +196,43 @@ fn same(found: &Manifest, expected: &Manifest, what: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_any_step_the_old_epoch_stands_or_the_new_one() {
     for seed in seeds(1) {
-        let work = Work::new(seed);
-        let (expected, steps) = work.undisturbed().await;
-        let mut random = fastrand::Rng::with_seed(seed);
-        // Every step when there is time, else some of them.
-        let count = if std::env::var_os("RETTIDIG_SEEDS").is_some() { 60 } else { 9 };
-        for _ in 0..count {
-            let step = random.u64(1..=steps);
-            let fault = random.choice([Fault::Refused, Fault::AnswerLost, Fault::Torn]).expect("one");
-            let folder = tempfile::tempdir().expect("folder");
-            let faults = Faults::default();
-            let store = faulty(folder.path(), &faults);
-            faults.die_at(step, fault);
-            let mut deaths = 0;
-            let manifest = work
-                .run_with_restarts(&store, || {
-                    deaths += 1;
-                    faults.heal();
-                })
-                .await;
-            assert!(deaths > 0, "seed {seed}: not killed at step {step}");
-            let what = format!("seed {seed}, killed at step {step} of {steps} ({fault:?}), {deaths} deaths");
-            same(&manifest, &expected, &what);
-            only_named_files_stay(&work, &store, folder.path(), &what).await;
-        }
+        kill_at_random_steps(&Work::new(seed), seed, if is_thorough() { 60 } else { 6 }).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_a_definition_changes_the_old_one_holds_everywhere_or_the_new_one() {
+    for seed in seeds(1) {
+        kill_at_random_steps(&Work::redefined(seed), seed, if is_thorough() { 60 } else { 4 }).await;
+    }
+}
+
+/// Whether there is time for more than a few.
+fn is_thorough() -> bool {
+    std::env::var_os("RETTIDIG_SEEDS").is_some()
+}
+
+async fn kill_at_random_steps(work: &Work, seed: u64, times: u32) {
+    let (expected, steps) = work.undisturbed().await;
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..times {
+        let step = random.u64(1..=steps);
+        let fault = random.choice([Fault::Refused, Fault::AnswerLost, Fault::Torn]).expect("one");
+        let folder = tempfile::tempdir().expect("folder");
+        let faults = Faults::default();
+        let store = faulty(folder.path(), &faults);
+        faults.die_at(step, fault);
+        let mut deaths = 0;
+        let manifest = work
+            .run_with_restarts(&store, || {
+                deaths += 1;
+                faults.heal();
+            })
+            .await;
+        assert!(deaths > 0, "seed {seed}: not killed at step {step}");
+        let what = format!("seed {seed}, killed at step {step} of {steps} ({fault:?}), {deaths} deaths");
+        same(&manifest, &expected, &what);
+        only_named_files_stay(work, &store, folder.path(), &what).await;
     }
 }
 
@@ -315,4 +363,58 @@ async fn a_damaged_file_stops_the_start_with_its_name() {
         }
     }
     work.open(&store, &clock).await.expect("mended");
+}
+
+/// Goal: a clock that jumps makes no epoch wrong. Method: it jumps by an hour or a day, back and forth, before each piece;
+/// the as-of date never goes back, and a recomputation finds what was committed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_jumps_never_takes_a_day_back() {
+    for seed in seeds(1) {
+        let work = Work::new(seed);
+        let folder = tempfile::tempdir().expect("folder");
+        let store = Store::local(folder.path()).expect("store");
+        let clock = Arc::new(ManualClock::new(Work::instant(0)));
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut engine = work.open(&store, &clock).await.expect("an engine");
+        let mut newest = Work::instant(0).date_naive();
+        for (number, piece) in work.pieces.iter().enumerate() {
+            let hours = random.choice([-24, -1, 0, 1, 24]).expect("one");
+            clock.set(Work::instant(number) + TimeDelta::hours(hours));
+            for (topic, messages) in piece {
+                engine.accept(*topic, messages).await.expect("accepted");
+            }
+            engine.settle().await.expect("settled");
+            engine.commit().await.expect("committed");
+            let as_of = engine.manifest().expect("an epoch").as_of;
+            assert!(number == 0 || as_of >= newest, "seed {seed}: {as_of} after {newest}");
+            newest = as_of;
+        }
+        let comparison = recompute(&store, &work.model).await.expect("recomputed");
+        assert_eq!(comparison.mismatches, 0, "seed {seed}: {:?}", comparison.by_table);
+        assert_eq!(work.open(&store, &clock).await.expect("again").manifest(), engine.manifest());
+    }
+}
+
+/// Goal: whoever commits second has lost, and knows it. Method: two writers open the same epoch.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_writers_the_second_is_refused() {
+    let work = Work::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let store = Store::local(folder.path()).expect("store");
+    let clock = Arc::new(ManualClock::new(Work::instant(0)));
+    let mut sleeper = work.open(&store, &clock).await.expect("an engine");
+    let mut other = work.open(&store, &clock).await.expect("an engine");
+    work.one(&mut other, &clock).await.expect("the first epoch");
+    clock.set(Work::instant(1));
+    for (topic, messages) in &work.pieces[0] {
+        sleeper.accept(*topic, messages).await.expect("accepted");
+    }
+    sleeper.settle().await.expect("settled");
+    let error = sleeper.commit().await.expect_err("refused");
+    assert!(matches!(error, RuntimeError::Superseded { epoch: 1 }), "{error}");
+    assert!(error.to_string().contains("only one rettidig"), "{error}");
+    let (newest, _) = Manifest::newest(&store).await.expect("read").expect("one");
+    assert_eq!(Some(&newest), other.manifest());
+    work.one(&mut other, &clock).await.expect("the winner goes on");
+    assert_eq!(recompute(&store, &work.model).await.expect("recomputed").mismatches, 0);
 }

@@ -16,7 +16,9 @@ use arrow::datatypes::Int32Type;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Message as _;
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rettidig_broker::{Broker, BrokerConfig};
 use rettidig_event::{Clock, DeliveryEvent, ManualClock, Sink, SystemClock, Topic, person};
 use rettidig_model::Model;
@@ -26,6 +28,7 @@ use rettidig_runtime::kafka::{KafkaConfig, KafkaSink, create_topics_of_roles};
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::persons::{Limits, State, parameters_of};
 use rettidig_runtime::recompute::recompute;
+use rettidig_runtime::roles::proposal::{Note, PROPOSALS};
 use rettidig_runtime::roles::{Setting, run_committer, run_worker};
 use rettidig_runtime::{Manifest, Snapshot, Store};
 use rettidig_tests::cells::{Shown, differences, shown};
@@ -214,15 +217,45 @@ async fn cells(setting: &Setting, manifest: &Manifest) -> Shown {
     shown(&setting.model, &cells)
 }
 
+/// An embedded broker that soon misses who dies.
+fn cluster(folder: &Path) -> (Broker, KafkaConfig) {
+    let now = || SystemClock.now().timestamp_millis();
+    let broker = Broker::start(BrokerConfig::new(folder.join("broker"), now)).expect("broker");
+    let settings = [("session.timeout.ms", "2000"), ("heartbeat.interval.ms", "300")];
+    let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let brokers = broker.address().to_string();
+    (broker, KafkaConfig { brokers, settings, ..KafkaConfig::default() })
+}
+
+/// Writes every proposal of the past once more, as somebody would who has slept through what came after.
+async fn propose_all_again(kafka: &KafkaConfig) -> usize {
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", &kafka.brokers).set("group.id", "sleeper");
+    let consumer: BaseConsumer = client.create().expect("consumer");
+    let producer: FutureProducer = client.create().expect("producer");
+    let (start, end) = consumer.fetch_watermarks(PROPOSALS, 0, LIMIT).expect("watermarks");
+    let mut place = TopicPartitionList::new();
+    place.add_partition_offset(PROPOSALS, 0, Offset::Offset(start)).expect("a place");
+    consumer.assign(&place).expect("assigned");
+    let mut count = 0;
+    loop {
+        let message = consumer.poll(LIMIT).expect("a message").expect("a message").detach();
+        let payload = message.payload().expect("a payload");
+        if matches!(serde_json::from_slice(payload).expect("a note"), Note::Proposal(_)) {
+            let record = FutureRecord::<str, [u8]>::to(PROPOSALS).partition(0).payload(payload);
+            producer.send(record, LIMIT).await.map_err(|(error, _)| error).expect("acknowledged");
+            count += 1;
+        }
+        if message.offset() + 1 >= end {
+            return count;
+        }
+    }
+}
+
 /// One history, and what happens to the processes meanwhile.
 async fn run(seed: u64, persons: usize) {
     let folder = tempfile::tempdir().expect("folder");
-    let now = || SystemClock.now().timestamp_millis();
-    let broker = Broker::start(BrokerConfig::new(folder.path().join("broker"), now)).expect("broker");
-    // Who dies is missed soon.
-    let settings = [("session.timeout.ms", "2000"), ("heartbeat.interval.ms", "300")];
-    let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-    let kafka = KafkaConfig { brokers: broker.address().to_string(), settings, ..KafkaConfig::default() };
+    let (broker, kafka) = cluster(folder.path());
     let mut today: NaiveDate = "2026-02-20".parse().expect("date");
     let mut fleet = Fleet::new(&folder.path().join("data"), kafka.clone(), today).await;
     let mut random = fastrand::Rng::with_seed(seed);
@@ -231,7 +264,7 @@ async fn run(seed: u64, persons: usize) {
     let mut delivered: BTreeMap<i32, i32> = BTreeMap::new();
     fleet.start_committer();
     fleet.start_worker();
-    let pieces = 12;
+    let (pieces, mut proposed_again) = (12, 0);
     let topics = rows.column_by_name("topic").expect("topic").as_primitive::<Int32Type>();
     for piece in 0..pieces {
         for row in piece * rows.num_rows() / pieces..(piece + 1) * rows.num_rows() / pieces {
@@ -249,6 +282,8 @@ async fn run(seed: u64, persons: usize) {
             3 => fleet.start_committer(),
             // In the middle of what they do.
             5 => Fleet::end(fleet.workers.remove(0)).await,
+            // Somebody has slept through what came after.
+            4 | 10 => proposed_again += propose_all_again(&kafka).await,
             6 => Fleet::end(fleet.committers.remove(0)).await,
             8 => {
                 fleet.start_worker();
@@ -267,11 +302,31 @@ async fn run(seed: u64, persons: usize) {
             fleet.clock.set(instant(today));
         }
     }
+    let metrics = Arc::clone(&fleet.setting.metrics);
+    let what = format!("seed {seed}");
+    let manifest = finish(fleet, &kafka, producers, &rows, (&delivered, today), &what).await;
+    assert!(manifest.term >= 2, "{what}: a standby has taken over");
+    let told = metrics.exposition(None, instant(today)).expect("metrics");
+    assert!(told.lines().any(|line| line == "rettidig_audit_mismatch_cells 0"), "{what}: audited\n{told}");
+    let refused = metrics.proposals_refused_total.get();
+    assert!(proposed_again > 0 && refused > 0, "{what}: {proposed_again} old proposals, {refused} refused");
+    broker.shutdown().await.expect("broker");
+}
+
+/// Waits until all is committed, and compares.
+async fn finish(
+    mut fleet: Fleet,
+    kafka: &KafkaConfig,
+    mut producers: Producers,
+    rows: &RecordBatch,
+    (delivered, today): (&BTreeMap<i32, i32>, NaiveDate),
+    what: &str,
+) -> Manifest {
     producers.sink.flush().await.expect("acknowledged");
     // Messages that were sent on are read again elsewhere, so the ends move until nothing is sent on any more.
     let mut known = BTreeMap::new();
     let manifest = loop {
-        let now = ends(&kafka);
+        let now = ends(kafka);
         let manifest = fleet.settled(&now).await;
         if now == known {
             break manifest;
@@ -279,20 +334,19 @@ async fn run(seed: u64, persons: usize) {
         known = now;
     };
     let changed: BTreeSet<i32> = manifest.persons.changed.partitions.keys().copied().collect();
-    assert_eq!(changed.len(), 16, "seed {seed}: every partition was evaluated by a worker");
-    assert!(manifest.term >= 2, "seed {seed}: a standby has taken over");
+    assert_eq!(changed.len(), 16, "{what}: every partition was evaluated by a worker");
     let mut incremental = cells(&fleet.setting, &manifest).await;
     incremental
         .retain(|name, _| !matches!(name.as_str(), "spell_changes" | "survival_starts" | "area_months"));
-    let found = differences(&incremental, &oracle(&rows, &delivered, today));
+    let found = differences(&incremental, &oracle(rows, delivered, today));
     let first = found[..found.len().min(20)].join("\n");
-    assert!(found.is_empty(), "seed {seed}: {} differ\n{first}", found.len());
+    assert!(found.is_empty(), "{what}: {} differ\n{first}", found.len());
     for process in fleet.workers.drain(..).chain(fleet.committers.drain(..)) {
         Fleet::end(process).await;
     }
     let comparison = recompute(&fleet.setting.store, &fleet.setting.model).await.expect("recomputed");
-    assert_eq!(comparison.mismatches, 0, "seed {seed}: {:?}", comparison.by_table);
-    broker.shutdown().await.expect("broker");
+    assert_eq!(comparison.mismatches, 0, "{what}: {:?}", comparison.by_table);
+    manifest
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -302,4 +356,37 @@ async fn workers_and_committers_come_and_go_and_the_cells_are_those_of_one_evalu
     for seed in seeds(2) {
         run(seed, 30).await;
     }
+}
+
+/// Goal: partitions that pass on all the time cost time, and nothing else. Method: every second a worker comes or goes,
+/// first up to three, then down to two.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_rebalance_every_second_nothing_is_lost_and_nothing_twice() {
+    let seconds = if std::env::var_os("RETTIDIG_SEEDS").is_some() { 120 } else { 8 };
+    let folder = tempfile::tempdir().expect("folder");
+    let (broker, kafka) = cluster(folder.path());
+    let today: NaiveDate = "2026-02-20".parse().expect("date");
+    let mut fleet = Fleet::new(&folder.path().join("data"), kafka.clone(), today).await;
+    let rows = shuffled(&random_rows(7, 40, &Options::default()), 7);
+    let topics = rows.column_by_name("topic").expect("topic").as_primitive::<Int32Type>();
+    let mut producers = Producers::new(&kafka, 7);
+    fleet.start_committer();
+    fleet.start_worker();
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    for piece in 0..seconds {
+        second.tick().await;
+        for row in piece * rows.num_rows() / seconds..(piece + 1) * rows.num_rows() / seconds {
+            let topic = person::TOPICS[usize::try_from(topics.value(row)).expect("topic")];
+            let payload = person::to_json(&rows, row);
+            let event: serde_json::Value = serde_json::from_slice(&payload).expect("json");
+            producers.send(topic, event["person"].as_str().expect("person"), payload).await;
+        }
+        let fewest = if piece < seconds / 2 { 3 } else { 2 };
+        match fleet.workers.len() < fewest {
+            true => fleet.start_worker(),
+            false => Fleet::end(fleet.workers.remove(0)).await,
+        }
+    }
+    finish(fleet, &kafka, producers, &rows, (&BTreeMap::new(), today), "a rebalance every second").await;
+    broker.shutdown().await.expect("broker");
 }

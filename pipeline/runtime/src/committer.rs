@@ -133,6 +133,8 @@ pub struct Committer {
     local: Local,
     batch: Batch,
     attempt: Option<Attempt>,
+    /// An epoch that somebody reads: its files stay.
+    pinned: Option<u64>,
     /// When files that no epoch names were last looked for.
     swept: Option<DateTime<Utc>>,
     /// `tables/latest` may be behind the newest epoch.
@@ -197,6 +199,7 @@ impl Committer {
             local: Local::empty(),
             batch: Batch::default(),
             attempt: None,
+            pinned: None,
             swept: None,
             unpublished: false,
             snapshot,
@@ -289,6 +292,11 @@ impl Committer {
     pub fn begin_term(&mut self) -> u64 {
         self.term += 1;
         self.term
+    }
+
+    /// Keeps the files of an epoch as long as somebody reads it.
+    pub(crate) fn pin(&mut self, epoch: Option<u64>) {
+        self.pinned = epoch;
     }
 
     /// The number of the next epoch.
@@ -504,10 +512,10 @@ impl Committer {
     pub async fn publish(&mut self) -> Result<(), RuntimeError> {
         if let (true, Some((manifest, _))) = (self.unpublished, &self.newest) {
             publish::latest(&self.store, manifest).await?;
-            orphans::collect(&self.store, manifest.epoch).await?;
+            orphans::collect(&self.store, manifest.epoch, self.pinned).await?;
             let now = self.clock.now();
             if self.swept.is_none_or(|at| at + ORPHANS_STAY < now) {
-                orphans::sweep(&self.store, manifest.epoch, now - ORPHANS_STAY).await?;
+                orphans::sweep(&self.store, manifest.epoch, self.pinned, now - ORPHANS_STAY).await?;
                 self.swept = Some(now);
             }
             self.unpublished = false;

@@ -1,7 +1,6 @@
 //! Files that no kept epoch needs any more.
 
 use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Utc};
 
@@ -26,7 +25,10 @@ struct Needed {
 
 impl Needed {
     /// `None` if a manifest is gone or damaged: nobody knows then what is needed, and it is better to keep too much.
-    async fn by_epochs(store: &Store, epochs: RangeInclusive<u64>) -> Result<Option<Self>, RuntimeError> {
+    async fn by_epochs(
+        store: &Store,
+        epochs: impl Iterator<Item = u64>,
+    ) -> Result<Option<Self>, RuntimeError> {
         let mut needed = Self::default();
         for number in epochs {
             let Some(manifest) = manifest(store, number).await? else { return Ok(None) };
@@ -47,13 +49,14 @@ impl Needed {
 }
 
 /// Deletes files of the epoch that is no longer kept, if none of the newest epochs needs them, of which `newest` is the
-/// last. Manifests stay: whoever comes late with an old number must find it taken.
+/// last, and neither does a `pinned` one, which somebody reads. Manifests stay: whoever comes late with an old number must find it taken.
 ///
 /// # Errors
 /// [`RuntimeError::Retry`] if the storage fails.
-pub(crate) async fn collect(store: &Store, newest: u64) -> Result<(), RuntimeError> {
+pub(crate) async fn collect(store: &Store, newest: u64, pinned: Option<u64>) -> Result<(), RuntimeError> {
     let Some(oldest) = newest.checked_sub(EPOCHS_KEPT).filter(|oldest| *oldest > 0) else { return Ok(()) };
-    let Some(mut needed) = Needed::by_epochs(store, oldest + 1..=newest).await? else { return Ok(()) };
+    let kept = pinned.into_iter().chain(oldest + 1..=newest);
+    let Some(mut needed) = Needed::by_epochs(store, kept).await? else { return Ok(()) };
     let Some(gone) = manifest(store, oldest).await? else { return Ok(()) };
     // The files of buckets stand in a list of their own, which seldom changes.
     if let Some(list) = gone.persons.buckets.as_ref().filter(|list| !needed.lists.contains(&list.path)) {
@@ -74,9 +77,15 @@ pub(crate) async fn collect(store: &Store, newest: u64) -> Result<(), RuntimeErr
 ///
 /// # Errors
 /// [`RuntimeError::Retry`] if the storage fails.
-pub(crate) async fn sweep(store: &Store, newest: u64, before: DateTime<Utc>) -> Result<u64, RuntimeError> {
+pub(crate) async fn sweep(
+    store: &Store,
+    newest: u64,
+    pinned: Option<u64>,
+    before: DateTime<Utc>,
+) -> Result<u64, RuntimeError> {
     let oldest = newest.saturating_sub(EPOCHS_KEPT - 1).max(1);
-    let Some(needed) = Needed::by_epochs(store, oldest..=newest).await? else { return Ok(0) };
+    let kept = pinned.into_iter().chain(oldest..=newest);
+    let Some(needed) = Needed::by_epochs(store, kept).await? else { return Ok(0) };
     let Some(needed) = needed.with_buckets(store).await? else { return Ok(0) };
     let mut deleted = 0;
     for folder in FOLDERS {
@@ -144,14 +153,16 @@ mod tests {
         for epoch in 2..=EPOCHS_KEPT {
             commit(&store, epoch, "lists/2", "buckets/kept").await;
         }
-        collect(&store, 8).await.expect("collected");
+        collect(&store, 8, None).await.expect("collected");
         assert!(store.get("buckets/old").await.expect("read").is_some(), "all epochs are kept yet");
         commit(&store, 9, "lists/2", "buckets/kept").await;
         store.put("lists/2", Bytes::from_static(b"[{")).await.expect("damaged");
-        collect(&store, 9).await.expect("nothing to do");
+        collect(&store, 9, None).await.expect("nothing to do");
         assert!(store.get("buckets/old").await.expect("read").is_some(), "the kept list cannot be read");
         commit(&store, 9, "lists/2", "buckets/kept").await;
-        collect(&store, 9).await.expect("collected");
+        collect(&store, 9, Some(1)).await.expect("collected");
+        assert!(store.get("buckets/old").await.expect("read").is_some(), "somebody reads the oldest epoch");
+        collect(&store, 9, None).await.expect("collected");
         assert!(store.get("buckets/old").await.expect("read").is_none());
         assert!(store.get("lists/1").await.expect("read").is_none());
         assert!(store.get("buckets/kept").await.expect("read").is_some());

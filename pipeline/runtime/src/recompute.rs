@@ -80,7 +80,10 @@ async fn committed(store: &Store, manifest: &Manifest, table: &Table) -> Result<
 
 /// The cells of the persons, all made anew from the log, and what is shown of them: how many were compared, and by
 /// measure how many differ.
-async fn recompute_persons(
+///
+/// # Errors
+/// [`RuntimeError::Stop`] if a file is gone or damaged.
+pub(crate) async fn recompute_persons(
     store: &Store,
     model: &Model,
     manifest: &Manifest,

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use rettidig_event::{DeadLetter, Topic};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::RuntimeError;
@@ -23,6 +24,9 @@ const GROUP: &str = "rettidig";
 /// How often a quiet worker looks whether the day has changed.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How often it looks whether the topics are still the same.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
 /// How long to wait after a failure that may pass.
 const BACK_OFF: Duration = Duration::from_millis(500);
 
@@ -34,6 +38,8 @@ pub struct Worker {
     gathering: Gathering,
     /// Put aside but not yet acknowledged by the broker; a batch is committed after its dead letters.
     letters: Vec<DeadLetter>,
+    /// When the topics were last looked at.
+    looked_at: Instant,
 }
 
 impl Worker {
@@ -48,7 +54,7 @@ impl Worker {
         engine.set_cluster_id(source.cluster_id());
         let dead_letters = KafkaSink::connect(config)?;
         let gathering = Gathering::new(engine.positions());
-        Ok(Self { engine, source, dead_letters, gathering, letters: Vec::new() })
+        Ok(Self { engine, source, dead_letters, gathering, letters: Vec::new(), looked_at: Instant::now() })
     }
 
     /// The engine.
@@ -59,6 +65,14 @@ impl Worker {
     /// The engine, without its topics.
     pub fn into_engine(self) -> Engine {
         self.engine
+    }
+
+    /// Looks whether the topics still have as many partitions as are read.
+    ///
+    /// # Errors
+    /// As [`KafkaSource::check_partitions`].
+    pub async fn check_partitions(&self) -> Result<(), RuntimeError> {
+        self.source.check_partitions().await
     }
 
     /// Lets the auditor recompute a few more buckets; the report of a round that is over.
@@ -120,6 +134,10 @@ impl Worker {
     async fn step(&mut self, shutdown: &CancellationToken) -> Result<Option<EpochReport>, RuntimeError> {
         if let Some(report) = self.decide().await? {
             return Ok(Some(report));
+        }
+        if self.looked_at.elapsed() > LOOK_EVERY {
+            self.looked_at = Instant::now();
+            self.source.check_partitions().await?;
         }
         let first = tokio::select! {
             message = self.source.next() => Some(message?),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance, StreamConsumer};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -25,8 +25,11 @@ const DEFAULTS: [(&str, &str); 3] = [
     ("partition.assignment.strategy", "cooperative-sticky"),
 ];
 
+/// The partitions that are a member's now; or why it is a member no longer and will not be again.
+pub type Share = Result<BTreeSet<i32>, String>;
+
 /// Notes what is given and taken.
-struct Context(watch::Sender<BTreeSet<i32>>);
+struct Context(watch::Sender<Share>);
 
 impl ClientContext for Context {}
 
@@ -37,7 +40,12 @@ fn numbers(list: &TopicPartitionList) -> BTreeSet<i32> {
 impl ConsumerContext for Context {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Revoke(list) = rebalance {
-            self.0.send_modify(|owned| owned.retain(|partition| !numbers(list).contains(partition)));
+            let gone = numbers(list);
+            self.0.send_modify(|share| {
+                if let Ok(owned) = share {
+                    owned.retain(|partition| !gone.contains(partition));
+                }
+            });
         }
     }
 
@@ -47,7 +55,12 @@ impl ConsumerContext for Context {
             if let Err(error) = consumer.pause(list) {
                 tracing::warn!(%error, "partitions of the group are not paused: messages are read in vain");
             }
-            self.0.send_modify(|owned| owned.extend(numbers(list)));
+            let new = numbers(list);
+            self.0.send_modify(|share| {
+                if let Ok(owned) = share {
+                    owned.extend(new);
+                }
+            });
         }
     }
 
@@ -56,7 +69,7 @@ impl ConsumerContext for Context {
 
 /// Membership in a group; ends when dropped.
 pub struct Membership {
-    owned: watch::Receiver<BTreeSet<i32>>,
+    share: watch::Receiver<Share>,
     _stop: DropGuard,
 }
 
@@ -87,7 +100,8 @@ impl Membership {
             client.set("group.instance.id", instance);
         }
         client.set("group.id", group).set("enable.auto.commit", "false").set("auto.offset.reset", "latest");
-        let (sender, owned) = watch::channel(BTreeSet::new());
+        let (sender, share) = watch::channel(Ok(BTreeSet::new()));
+        let lost = sender.clone();
         let consumer: StreamConsumer<Context> = client.create_with_context(Context(sender)).map_err(stop)?;
         consumer.subscribe(&[topic]).map_err(stop)?;
         let token = CancellationToken::new();
@@ -96,19 +110,24 @@ impl Membership {
             loop {
                 tokio::select! {
                     () = ended.cancelled() => break,
-                    received = consumer.recv() => if let Err(error) = received {
-                        tracing::warn!(%error, "the group's coordinator does not answer");
+                    received = consumer.recv() => match received {
+                        Ok(_) => {}
+                        Err(KafkaError::MessageConsumptionFatal(code)) => {
+                            drop(lost.send_replace(Err(code.to_string())));
+                            break;
+                        }
+                        Err(error) => tracing::warn!(%error, "staying in the group is not easy"),
                     },
                 }
             }
             // Leaving the group talks to the broker.
             drop(tokio::task::spawn_blocking(move || drop(consumer)).await);
         });
-        Ok(Self { owned, _stop: token.drop_guard() })
+        Ok(Self { share, _stop: token.drop_guard() })
     }
 
-    /// The partitions that are this member's now; changes with every rebalance.
-    pub fn owned(&self) -> watch::Receiver<BTreeSet<i32>> {
-        self.owned.clone()
+    /// What is this member's now; changes with every rebalance.
+    pub fn share(&self) -> watch::Receiver<Share> {
+        self.share.clone()
     }
 }

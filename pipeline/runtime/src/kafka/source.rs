@@ -1,6 +1,7 @@
 //! Consuming: the topics of the engine from where the manifest stands.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{Consumer, StreamConsumer};
@@ -18,7 +19,7 @@ use crate::store::sha256_hex;
 
 /// A consumer of the engine's topics, standing where the manifest says.
 pub struct KafkaSource {
-    consumer: StreamConsumer,
+    consumer: Arc<StreamConsumer>,
     cluster_id: Option<String>,
     partitions: Vec<(Topic, i32)>,
     /// Of all topics.
@@ -120,7 +121,7 @@ impl KafkaSource {
         let partition_counts =
             metadata.topics().iter().map(|topic| (topic.name().to_owned(), topic.partitions().len()));
         let partition_counts = partition_counts.collect();
-        Ok(Self { consumer, cluster_id, partitions, partition_counts })
+        Ok(Self { consumer: Arc::new(consumer), cluster_id, partitions, partition_counts })
     }
 
     /// Id of the cluster, if it tells.
@@ -146,6 +147,33 @@ impl KafkaSource {
             ));
         }
         Ok(i32::try_from(count).unwrap_or(i32::MAX))
+    }
+
+    /// Looks whether the topics still have as many partitions as when they were connected to: what stands on others would
+    /// not be read.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Stop`] if they have not, [`RuntimeError::Retry`] if the broker does not answer.
+    pub async fn check_partitions(&self) -> Result<(), RuntimeError> {
+        let consumer = Arc::clone(&self.consumer);
+        let asked = tokio::task::spawn_blocking(move || consumer.fetch_metadata(None, REQUEST_TIMEOUT));
+        let attempt = "asking the broker for its topics";
+        let metadata = asked.await.map_err(|error| RuntimeError::retry(attempt, error))?;
+        let metadata = metadata.map_err(|error| RuntimeError::retry(attempt, error))?;
+        for topic in self.partitions.iter().map(|(topic, _)| topic).collect::<BTreeSet<_>>() {
+            let known = self.partition_counts.get(topic.name()).copied().unwrap_or(0);
+            let found = metadata.topics().iter().find(|found| found.name() == topic.name());
+            let found = found.map_or(0, |found| found.partitions().len());
+            // None at all: it is being deleted, or the broker does not know yet; reading fails by itself then.
+            if found != known && found > 0 {
+                return Err(RuntimeError::stop(
+                    format!("reading {}", topic.name()),
+                    format!("it has {found} partitions now, {known} are read"),
+                    "start again: what stands on the new ones is read from their beginning",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The next message.

@@ -6,14 +6,17 @@ use std::time::Duration;
 use rettidig_event::DeadLetter;
 use rettidig_model::persons::Parameters;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::proposal::{Announcement, Board, Note, PROPOSALS, Proposal, model_digest};
-use super::{BACK_OFF, Setting, Watch, listed};
+use super::{BACK_OFF, Setting, Watch, listed, not_a_member};
 use crate::committer::{Brought, Committer, Snapshot, TOPICS};
 use crate::gather::{Gathering, Waiting};
 use crate::kafka::{KafkaSink, KafkaSource, Membership, TopicMessage};
-use crate::persons::{CellStore, ChangedPartition, parameters_of};
+use crate::persons::{AuditReport, CellStore, ChangedPartition, parameters_of};
+use crate::recompute::recompute_persons;
 use crate::{EpochReport, RuntimeError};
 
 /// The group that elects the committer: whoever has the partition of the proposals.
@@ -21,6 +24,9 @@ pub const GROUP: &str = "rettidig-committer";
 
 /// How often the state is announced when nothing happens, and the clock is looked at.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
+
+/// Time between two audits.
+const AUDIT_EVERY: Duration = Duration::from_secs(600);
 
 /// Waits to be elected and commits, until `shutdown`; what is committed goes to `snapshots`.
 ///
@@ -34,13 +40,13 @@ pub async fn run_committer(
 ) -> Result<(), RuntimeError> {
     let instance = setting.instance.as_deref();
     let membership = Membership::join(&setting.kafka, GROUP, PROPOSALS, instance)?;
-    let mut owned = membership.owned();
+    let mut share = membership.share();
     loop {
-        let is_elected = !owned.borrow_and_update().is_empty();
+        let is_elected = !share.borrow_and_update().clone().map_err(not_a_member)?.is_empty();
         // A commit that is given up in the middle is as if the process had been killed.
         let ended = tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
-            _ = owned.changed() => continue,
+            _ = share.changed() => continue,
             ended = commit(setting, snapshots, watch), if is_elected => ended,
         };
         match ended {
@@ -72,6 +78,7 @@ async fn commit(
             _ = tick.tick() => {
                 elected.look_at_clock();
                 elected.announce().await?;
+                elected.audit().await;
             }
         }
         elected.commit_due(watch).await?;
@@ -100,6 +107,17 @@ struct Elected<'a> {
     /// over in one epoch, and it stays as it is until then.
     target: Parameters,
     held: Vec<Held>,
+    /// The audit that runs beside, of the epoch that is pinned.
+    audit: Option<JoinHandle<Result<u64, RuntimeError>>>,
+    audited_at: Option<Instant>,
+}
+
+impl Drop for Elected<'_> {
+    fn drop(&mut self) {
+        if let Some(audit) = &self.audit {
+            audit.abort();
+        }
+    }
 }
 
 impl<'a> Elected<'a> {
@@ -134,6 +152,8 @@ impl<'a> Elected<'a> {
             partition_count,
             target,
             held: Vec::new(),
+            audit: None,
+            audited_at: None,
         })
     }
 
@@ -161,6 +181,33 @@ impl<'a> Elected<'a> {
     fn look_at_clock(&mut self) {
         if !self.is_changing_over() {
             self.target = self.committer.parameters();
+        }
+    }
+
+    /// Recomputes the persons of an epoch from their log beside the work, again and again, and tells what differs.
+    async fn audit(&mut self) {
+        if let Some(audit) = self.audit.take_if(|audit| audit.is_finished()) {
+            self.committer.pin(None);
+            self.audited_at = Some(Instant::now());
+            match audit.await {
+                Ok(Ok(mismatch_cells)) => {
+                    let report = AuditReport { mismatch_cells, finished_at: self.setting.clock.now() };
+                    self.setting.metrics.observe_audit(&report);
+                }
+                Ok(Err(error)) => tracing::warn!(%error, "the audit did not come to its end"),
+                Err(error) => tracing::warn!(%error, "the audit did not come to its end"),
+            }
+        }
+        let is_due = self.audited_at.is_none_or(|at| at.elapsed() > AUDIT_EVERY);
+        if let (true, None, false) = (is_due, &self.audit, self.committer.is_redefined())
+            && let Some(manifest) = self.committer.manifest().cloned()
+        {
+            self.committer.pin(Some(manifest.epoch));
+            let (store, model) = (self.setting.store.clone(), self.setting.model.clone());
+            self.audit = Some(tokio::spawn(async move {
+                let (_, mismatches) = recompute_persons(&store, &model, &manifest).await?;
+                Ok(mismatches.values().sum())
+            }));
         }
     }
 

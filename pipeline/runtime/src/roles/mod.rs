@@ -54,6 +54,12 @@ pub struct Setting {
 /// Told of every epoch that this process had a part in, and of failures that may pass.
 pub type Watch<'a> = dyn FnMut(Result<&EpochReport, &RuntimeError>) + Send + 'a;
 
+/// A group that a process can no longer be in.
+fn not_a_member(cause: String) -> RuntimeError {
+    let remedy = "give each process a name of its own with --instance, then start again";
+    RuntimeError::stop("staying in the group", cause, remedy)
+}
+
 /// The names of partitions, for people.
 fn listed(partitions: &BTreeSet<i32>) -> String {
     partitions.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")

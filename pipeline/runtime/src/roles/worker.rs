@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::proposal::{Announcement, Board, Note, Proposal, model_digest};
-use super::{BACK_OFF, Setting, Watch, listed};
+use super::{BACK_OFF, Setting, Watch, listed, not_a_member};
 use crate::gather::{Gathering, Waiting};
 use crate::kafka::{KafkaSink, KafkaSource, Membership};
 use crate::manifest::{Manifest, Positions};
@@ -21,6 +21,9 @@ pub const GROUP: &str = "rettidig-worker";
 
 /// After that time without an answer a proposal is sent again.
 const SEND_AGAIN: Duration = Duration::from_secs(5);
+
+/// How often a quiet worker looks whether the topics are still the same.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// Messages evaluated at once when much is waiting.
 const BACKLOG_MESSAGES_MAX: u64 = 20_000_000;
@@ -36,13 +39,13 @@ pub async fn run_worker(
 ) -> Result<(), RuntimeError> {
     let instance = setting.instance.as_deref();
     let membership = Membership::join(&setting.kafka, GROUP, Topic::Payments.name(), instance)?;
-    let mut owned = membership.owned();
+    let mut share = membership.share();
     loop {
-        let partitions = owned.borrow_and_update().clone();
+        let partitions = share.borrow_and_update().clone().map_err(not_a_member)?;
         // Work that is given up in the middle is as if the process had been killed: the next begins at an epoch.
         let ended = tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
-            _ = owned.changed() => continue,
+            _ = share.changed() => continue,
             ended = work(setting, &partitions, watch), if !partitions.is_empty() => ended,
         };
         match ended {
@@ -234,6 +237,7 @@ impl<'a> Worker<'a> {
             }
             tokio::select! {
                 message = self.source.next() => break Some(message?),
+                () = tokio::time::sleep(LOOK_EVERY) => self.source.check_partitions().await?,
                 note = self.board.next() => if let Some(announcement) = announced(note?, &self.model) {
                     self.target = announcement;
                 },
