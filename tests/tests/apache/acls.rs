@@ -19,6 +19,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rettidig_event::Topic;
 use rettidig_runtime::kafka::{KafkaConfig, create_topics};
+use rettidig_runtime::letters::{Selection, replay};
 use rettidig_tests::wire;
 use serde::Deserialize;
 
@@ -29,7 +30,7 @@ const PROPOSALS: &str = "rettidig.proposals";
 const FOREIGN: &str = "rettidig.foreign";
 
 /// Who may read and write what.
-const MAY: [(&str, &[&str], &[&str], &str); 4] = [
+const MAY: [(&str, &[&str], &[&str], &str); 5] = [
     (
         "connector",
         &[],
@@ -73,6 +74,19 @@ const MAY: [(&str, &[&str], &[&str], &str); 4] = [
             "rettidig.dead-letter",
         ],
         "rettidig",
+    ),
+    (
+        "operator",
+        &["rettidig.dead-letter"],
+        &[
+            "rettidig.payments",
+            "rettidig.cases",
+            "rettidig.income",
+            "rettidig.official",
+            "rettidig.deliveries",
+            "rettidig.dead-letter",
+        ],
+        "rettidig-dead-letters",
     ),
 ];
 
@@ -318,7 +332,8 @@ async fn each_role_may_do_its_work_and_nothing_else() {
     .await;
 }
 
-/// The pipeline as one process, with the rights of `all`, on topics that somebody else has made.
+/// The pipeline as one process, with the rights of `all`, on topics that somebody else has made; what it puts aside is sent
+/// again with those of `operator`.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_whole_pipeline_runs_with_the_rights_of_all() {
     limited(async {
@@ -334,9 +349,18 @@ async fn the_whole_pipeline_runs_with_the_rights_of_all() {
         let events =
             [(Topic::Official, key.clone(), figure(851, 4876)), (Topic::Official, key, b"no event".to_vec())];
         produce(&kafka, &events).await;
-        let report = worker(folder.path(), &kafka).await.expect("worker").catch_up().await.expect("catch up");
-        let report = report.expect("an epoch");
+        let mut worker = worker(folder.path(), &kafka).await.expect("worker");
+        let report = worker.catch_up().await.expect("catch up").expect("an epoch");
         assert_eq!((report.events, report.dead_letters), (1, 1));
+        let operator = cluster.scram("operator", folder.path());
+        let at = "2026-08-22T10:00:00Z".parse().expect("instant");
+        for (sent, before) in [(Some(&1), 0), (None, 1)] {
+            let replayed =
+                replay(&operator, &Selection::default(), (false, false), at).await.expect("a replay");
+            assert_eq!((replayed.sent.get(Topic::Official.name()), replayed.before), (sent, before));
+        }
+        let report = worker.catch_up().await.expect("catch up").expect("an epoch");
+        assert_eq!((report.events, report.dead_letters), (0, 1), "it came again and is no event still");
     })
     .await;
 }

@@ -26,7 +26,7 @@ const LIMIT: Duration = Duration::from_secs(150);
 pub const CALL: Duration = Duration::from_secs(20);
 
 /// Users with a password, for SCRAM; the passwords must never be told.
-pub const USERS: [&str; 4] = ["connector", "worker", "committer", "all"];
+pub const USERS: [&str; 5] = ["connector", "worker", "committer", "all", "operator"];
 
 /// The password of a user.
 pub fn password(user: &str) -> String {

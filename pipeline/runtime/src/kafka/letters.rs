@@ -15,6 +15,9 @@ use tokio::sync::mpsc;
 use super::{KafkaConfig, REQUEST_TIMEOUT};
 use crate::RuntimeError;
 
+/// Nothing is committed and nobody is joined, but a broker with rules asks for a group that may be read with.
+const GROUP: &str = "rettidig-dead-letters";
+
 /// Letters that wait for the reader; each may have the size of the largest message.
 const WAITING_MAX: usize = 4;
 
@@ -67,7 +70,7 @@ pub type Letters = mpsc::Receiver<Result<Letter, RuntimeError>>;
 pub fn letters(config: &KafkaConfig, only: Option<Place>) -> Result<Letters, RuntimeError> {
     let client = config
         .client()?
-        .set("group.id", "rettidig")
+        .set("group.id", GROUP)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         // A letter that retention deletes while it is being read is gone.
