@@ -40,9 +40,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     output::remark(&format!("http://{}/metrics  /tables  /readyz", plant.address()));
     let mut connectors = JoinSet::new();
     if let Some(worker) = pushed {
-        let (mut sink, stop) = (KafkaSink::connect(&plant.kafka)?, shutdown.clone());
+        let waiting = plant.metrics.connector_unacknowledged_records.with_label_values(&["push"]);
+        let (mut sink, stop) = (KafkaSink::connect(&plant.kafka)?.watched(waiting), shutdown.clone());
         connectors.spawn(async move {
-            worker.run(&mut sink, &stop).await;
+            // While the broker is away a request waits for it; the end of the process must not.
+            tokio::select! {
+                () = worker.run(&mut sink, &stop) => {}
+                () = stop.cancelled() => {}
+            }
             Ok(())
         });
     }
@@ -94,7 +99,8 @@ async fn connect(
     clock: &dyn Clock,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut sink = KafkaSink::connect(kafka)?;
+    let waiting = metrics.connector_unacknowledged_records.with_label_values(&[name]);
+    let mut sink = KafkaSink::connect(kafka)?.watched(waiting);
     let mut watch = |result: &Result<rettidig_event::PollOutcome, driver::PollError>| match result {
         Ok(outcome) => {
             metrics.connector_records_total.with_label_values(&[name]).inc_by(outcome.records);

@@ -8,8 +8,8 @@ use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMi
 use chrono::{DateTime, Utc};
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use crate::engine::Snapshot;
@@ -28,6 +28,8 @@ pub struct Metrics {
     pub connector_records_total: IntCounterVec,
     /// Failed polls of connectors, by source.
     pub connector_failures_total: IntCounterVec,
+    /// Records that connectors have produced and the broker has not acknowledged, by source.
+    pub connector_unacknowledged_records: IntGaugeVec,
     /// Seconds to decode and dedupe a batch.
     pub decode_seconds: Histogram,
     /// Seconds to evaluate and commit an epoch.
@@ -70,6 +72,13 @@ impl Metrics {
                 "Polls that failed",
                 "source",
             )?,
+            connector_unacknowledged_records: IntGaugeVec::new(
+                Opts::new(
+                    "rettidig_connector_unacknowledged_records",
+                    "Records of a connector that wait for the broker's acknowledgement",
+                ),
+                &["source"],
+            )?,
             decode_seconds: histogram("rettidig_decode_seconds", "Time to decode and dedupe a batch")?,
             commit_seconds: histogram("rettidig_commit_seconds", "Time to evaluate and commit an epoch")?,
             persons_seconds: histogram(
@@ -102,7 +111,7 @@ impl Metrics {
             registry,
         };
         metrics.audit_mismatch_cells.set(-1);
-        let all: [Box<dyn Collector>; 14] = [
+        let all: [Box<dyn Collector>; 15] = [
             Box::new(metrics.local_seconds.clone()),
             Box::new(metrics.persons_seconds.clone()),
             Box::new(metrics.persons_evaluated.clone()),
@@ -115,6 +124,7 @@ impl Metrics {
             Box::new(metrics.events_total.clone()),
             Box::new(metrics.connector_records_total.clone()),
             Box::new(metrics.connector_failures_total.clone()),
+            Box::new(metrics.connector_unacknowledged_records.clone()),
             Box::new(metrics.decode_seconds.clone()),
             Box::new(metrics.commit_seconds.clone()),
         ];

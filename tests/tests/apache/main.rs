@@ -2,6 +2,8 @@
 //! while the broker is away. The broker is started by the tests (`scripts/kafka.sh`).
 
 mod acls;
+mod outage;
 mod pipeline;
+mod preflight;
 mod security;
 mod support;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rettidig_event::Topic;
 
 pub use sink::KafkaSink;
@@ -24,6 +24,9 @@ use crate::RuntimeError;
 
 /// How long one request to the broker may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Group of the consumer; its offsets are informative only.
+pub(crate) const GROUP: &str = "rettidig";
 
 /// Features that librdkafka must have been built with; they go missing silently.
 const FEATURES: [&str; 6] = ["ssl", "sasl_scram", "sasl_oauthbearer", "zstd", "gzip", "snappy"];
@@ -40,7 +43,7 @@ pub struct KafkaConfig {
 }
 
 impl KafkaConfig {
-    fn client(&self) -> Result<ClientConfig, RuntimeError> {
+    pub(crate) fn client(&self) -> Result<ClientConfig, RuntimeError> {
         let mut config = ClientConfig::new();
         for (key, value) in &self.settings {
             config.set(key, value);
@@ -59,6 +62,14 @@ impl KafkaConfig {
             config.set("sasl.password", password.trim_end_matches(['\r', '\n']));
         }
         Ok(config)
+    }
+}
+
+/// What the client says is wrong, without the value of a setting that it does not know: that may be a secret.
+pub(crate) fn named(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, what, _, _) => what.clone(),
+        _ => error.to_string(),
     }
 }
 
@@ -87,7 +98,7 @@ pub fn assert_features() -> Result<(), RuntimeError> {
 pub async fn create_topics(config: &KafkaConfig) -> Result<(), RuntimeError> {
     let attempt = || format!("creating topics at {}", config.brokers);
     let admin: AdminClient<DefaultClientContext> =
-        config.client()?.create().map_err(|error| RuntimeError::retry(attempt(), error))?;
+        config.client()?.create().map_err(|error| RuntimeError::retry(attempt(), named(&error)))?;
     // librdkafka's metadata calls block.
     let (admin, metadata) = tokio::task::spawn_blocking(move || {
         let metadata = admin.inner().fetch_metadata(None, REQUEST_TIMEOUT);

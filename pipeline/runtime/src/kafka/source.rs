@@ -9,7 +9,7 @@ use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rettidig_event::Topic;
 
-use super::{KafkaConfig, REQUEST_TIMEOUT};
+use super::{GROUP, KafkaConfig, REQUEST_TIMEOUT, named};
 use crate::RuntimeError;
 use crate::engine::TOPICS;
 use crate::ingest::OwnedMessage;
@@ -39,7 +39,7 @@ impl KafkaSource {
     ) -> Result<Self, RuntimeError> {
         let client = config
             .client()?
-            .set("group.id", "rettidig")
+            .set("group.id", GROUP)
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "error")
@@ -63,7 +63,7 @@ impl KafkaSource {
         known_cluster: Option<&str>,
     ) -> Result<Self, RuntimeError> {
         let consumer: StreamConsumer = client.create().map_err(|error| {
-            RuntimeError::stop("setting up the consumer", error, "correct the settings under kafka")
+            RuntimeError::stop("setting up the consumer", named(&error), "correct the settings under kafka")
         })?;
         let retry = |attempt: &str, error: KafkaError| RuntimeError::retry(attempt.to_owned(), error);
         let metadata = consumer
