@@ -7,6 +7,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rettidig_tests::apache::Apache;
@@ -14,13 +15,22 @@ use rettidig_tests::apache::Apache;
 /// Time for the binary to start.
 const STARTED_WITHIN: Duration = Duration::from_secs(120);
 
-/// A process that ends with the test.
-struct Running(Child);
+/// A process that ends with the test, and what it says.
+struct Running {
+    child: Child,
+    said: Arc<Mutex<Vec<String>>>,
+}
+
+impl Running {
+    fn said(&self) -> Vec<String> {
+        self.said.lock().expect("no panic while it is held").clone()
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -33,19 +43,21 @@ fn rettidig(arguments: &[&str], config: &Path) -> Command {
 /// Starts `rettidig run`; where its metrics are.
 fn run(config: &Path) -> (Running, String) {
     let mut child = rettidig(&["run"], config).stderr(Stdio::piped()).spawn().expect("the binary runs");
-    let said = BufReader::new(child.stderr.take().expect("piped"));
-    let running = Running(child);
-    let (sender, lines) = channel();
+    let stderr = BufReader::new(child.stderr.take().expect("piped"));
+    let running = Running { child, said: Arc::default() };
+    let (said, (sender, address)) = (Arc::clone(&running.said), channel());
     // Read as long as it runs: a full pipe would stop it.
-    std::thread::spawn(move || said.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
-    let mut before = Vec::new();
-    loop {
-        let line = lines.recv_timeout(STARTED_WITHIN).unwrap_or_else(|_| panic!("{}", before.join("\n")));
-        match line.split_whitespace().find(|word| word.ends_with("/metrics")) {
-            Some(address) => return (running, address.to_owned()),
-            None => before.push(line),
+    std::thread::spawn(move || {
+        for line in stderr.lines().map_while(Result::ok) {
+            if let Some(address) = line.split_whitespace().find(|word| word.ends_with("/metrics")) {
+                let _ = sender.send(address.to_owned());
+            }
+            said.lock().expect("no panic while it is held").push(line);
         }
-    }
+    });
+    let address = address.recv_timeout(STARTED_WITHIN);
+    let address = address.unwrap_or_else(|_| panic!("it does not start: {}", running.said().join("\n")));
+    (running, address)
 }
 
 #[test]
@@ -83,6 +95,9 @@ fn a_client_that_knows_only_the_contract_produces_and_reads() {
         .expect("Python runs");
     let said =
         [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    assert!(output.status.success() && said.contains("ok: 3 records read back"), "{said}");
-    drop(running);
+    assert!(
+        output.status.success() && said.contains("ok: 3 records read back"),
+        "{said}\n{:#?}",
+        running.said()
+    );
 }
