@@ -302,7 +302,7 @@ fn jars() -> Result<String> {
 }
 
 /// A port that nobody listens on now, below those that the system gives to outgoing connections.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     loop {
         let port = fastrand::u16(12_000..32_000);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

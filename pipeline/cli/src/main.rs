@@ -55,6 +55,9 @@ enum Command {
         /// Configuration file.
         #[arg(long)]
         config: Option<PathBuf>,
+        /// Connect to Kafka too: reachable, trusted, allowed, topics as they must be. Changes nothing there.
+        #[arg(long)]
+        online: bool,
     },
     /// Ask the published tables of the newest epoch in SQL.
     Query(Query),
@@ -216,7 +219,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             Ok(config) => run::run(config, role, instance).await?,
             Err(errors) => return Ok(tools::report(&errors)),
         },
-        Command::Check { config } => return Ok(tools::check(config.as_deref())),
+        Command::Check { config, online } => return Ok(tools::check(config.as_deref(), online).await),
         Command::Query(query) => tools::query(&query).await?,
         Command::Recompute(data) => return tools::recompute(&data).await,
         Command::Explain(explain) => tools::explain(&explain).await?,

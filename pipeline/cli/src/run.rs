@@ -206,9 +206,14 @@ impl Sources {
     ) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
         let mut connectors = JoinSet::new();
         if let Some(worker) = self.pushed {
-            let (mut sink, stop) = (KafkaSink::connect(kafka)?, shutdown.clone());
+            let waiting = metrics.connector_unacknowledged_records.with_label_values(&["push"]);
+            let (mut sink, stop) = (KafkaSink::connect(kafka)?.watched(waiting), shutdown.clone());
             connectors.spawn(async move {
-                worker.run(&mut sink, &stop).await;
+                // While the broker is away a request waits for it; the end of the process must not.
+                tokio::select! {
+                    () = worker.run(&mut sink, &stop) => {}
+                    () = stop.cancelled() => {}
+                }
                 Ok(())
             });
         }
@@ -233,7 +238,8 @@ async fn connect(
     clock: &dyn Clock,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut sink = KafkaSink::connect(kafka)?;
+    let waiting = metrics.connector_unacknowledged_records.with_label_values(&[name]);
+    let mut sink = KafkaSink::connect(kafka)?.watched(waiting);
     let mut watch = |result: &Result<rettidig_event::PollOutcome, driver::PollError>| match result {
         Ok(outcome) => {
             metrics.connector_records_total.with_label_values(&[name]).inc_by(outcome.records);

@@ -10,7 +10,7 @@ use rettidig_model::Model;
 use rettidig_model::contract::Table;
 use rettidig_model::session::Session;
 use rettidig_runtime::explain::{Question, explain as explain_value};
-use rettidig_runtime::{Manifest, Store, recompute as recomputation};
+use rettidig_runtime::{Manifest, Store, preflight, recompute as recomputation};
 use serde_json::json;
 
 use crate::config::Config;
@@ -33,9 +33,18 @@ pub fn report(errors: &[String]) -> ExitCode {
     if errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Checks configuration and model.
-pub fn check(file: Option<&Path>) -> ExitCode {
-    let mut errors = Config::load(file).err().unwrap_or_default();
+/// Checks configuration and model; with `online`, the cluster too.
+pub async fn check(file: Option<&Path>, online: bool) -> ExitCode {
+    let config = Config::load(file);
+    let mut errors = Vec::new();
+    match (&config, online) {
+        (Ok(config), true) => match config.kafka() {
+            Some(kafka) => errors.extend(preflight::findings(&kafka).await),
+            None => remark("kafka.brokers names no cluster: the embedded broker needs no check"),
+        },
+        (Ok(_), false) => {}
+        (Err(found), _) => errors.clone_from(found),
+    }
     match Model::embedded() {
         Ok(model) if errors.is_empty() => {
             let text =

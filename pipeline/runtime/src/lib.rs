@@ -23,6 +23,7 @@ pub mod manifest;
 pub mod metrics;
 mod orphans;
 pub mod persons;
+pub mod preflight;
 pub mod publish;
 pub mod recompute;
 pub mod roles;

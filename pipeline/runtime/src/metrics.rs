@@ -8,8 +8,8 @@ use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMi
 use chrono::{DateTime, Utc};
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use crate::committer::Snapshot;
@@ -30,6 +30,8 @@ pub struct Metrics {
     pub connector_failures_total: IntCounterVec,
     /// Records and answers that connectors put aside, by source.
     pub connector_dead_letters_total: IntCounterVec,
+    /// Records that connectors have produced and the broker has not acknowledged, by source.
+    pub connector_unacknowledged_records: IntGaugeVec,
     /// Seconds to decode and dedupe a batch.
     pub decode_seconds: Histogram,
     /// Seconds to evaluate and commit an epoch.
@@ -79,6 +81,13 @@ impl Metrics {
                 "Polls that failed",
                 "source",
             )?,
+            connector_unacknowledged_records: IntGaugeVec::new(
+                Opts::new(
+                    "rettidig_connector_unacknowledged_records",
+                    "Records of a connector that wait for the broker's acknowledgement",
+                ),
+                &["source"],
+            )?,
             decode_seconds: histogram("rettidig_decode_seconds", "Time to decode and dedupe a batch")?,
             commit_seconds: histogram("rettidig_commit_seconds", "Time to evaluate and commit an epoch")?,
             persons_seconds: histogram(
@@ -115,7 +124,7 @@ impl Metrics {
             registry,
         };
         metrics.audit_mismatch_cells.set(-1);
-        let all: [Box<dyn Collector>; 16] = [
+        let all: [Box<dyn Collector>; 17] = [
             Box::new(metrics.local_seconds.clone()),
             Box::new(metrics.persons_seconds.clone()),
             Box::new(metrics.persons_evaluated.clone()),
@@ -130,6 +139,7 @@ impl Metrics {
             Box::new(metrics.connector_records_total.clone()),
             Box::new(metrics.connector_failures_total.clone()),
             Box::new(metrics.connector_dead_letters_total.clone()),
+            Box::new(metrics.connector_unacknowledged_records.clone()),
             Box::new(metrics.decode_seconds.clone()),
             Box::new(metrics.commit_seconds.clone()),
         ];

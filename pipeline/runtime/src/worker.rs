@@ -15,11 +15,8 @@ use crate::committer::EpochReport;
 use crate::engine::{Engine, TOPICS};
 use crate::gather::{Gathering, Waiting};
 use crate::ingest::OwnedMessage;
-use crate::kafka::{KafkaConfig, KafkaSink, KafkaSource};
+use crate::kafka::{GROUP, KafkaConfig, KafkaSink, KafkaSource};
 use crate::persons::AuditReport;
-
-/// The group of one process that does all.
-const GROUP: &str = "rettidig";
 
 /// How often a quiet worker looks whether the day has changed.
 const TICK: Duration = Duration::from_secs(1);
@@ -29,6 +26,15 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// How long to wait after a failure that may pass.
 const BACK_OFF: Duration = Duration::from_millis(500);
+
+/// How long a stop waits for a commit. Dead letters wait for the broker, which may be away for longer.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
+
+/// Ends some time after `shutdown`.
+async fn patience(shutdown: &CancellationToken) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(STOP_WITHIN).await;
+}
 
 /// Reads, evaluates, commits.
 pub struct Worker {
@@ -97,11 +103,25 @@ impl Worker {
         self.commit_due().await
     }
 
-    /// Goes on until `shutdown`; commits what has been read before it returns.
+    /// Goes on until `shutdown`; commits what has been read before it returns, unless that takes too long.
     ///
     /// # Errors
     /// Only those that a person must mend; what may pass is tried again and told to `watch`.
     pub async fn run(
+        &mut self,
+        shutdown: &CancellationToken,
+        watch: &mut (dyn FnMut(Result<&EpochReport, &RuntimeError>) + Send),
+    ) -> Result<(), RuntimeError> {
+        tokio::select! {
+            ended = self.steps(shutdown, watch) => ended,
+            () = patience(shutdown) => Err(RuntimeError::retry(
+                "committing what has been read",
+                format!("not done {} s after being told to stop; it is read again at the next start", STOP_WITHIN.as_secs()),
+            )),
+        }
+    }
+
+    async fn steps(
         &mut self,
         shutdown: &CancellationToken,
         watch: &mut (dyn FnMut(Result<&EpochReport, &RuntimeError>) + Send),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use kafka_protocol::messages::create_acls_request::AclCreation;
 use kafka_protocol::messages::delete_acls_request::DeleteAclsFilter;
-use kafka_protocol::messages::{CreateAclsRequest, DeleteAclsRequest};
+use kafka_protocol::messages::{CreateAclsRequest, DeleteAclsRequest, DescribeAclsRequest};
 use kafka_protocol::protocol::StrBytes;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -166,9 +166,32 @@ pub async fn apply(cluster: &Cluster, leave_out: Option<(&str, &str, &str)>) {
     let request = DeleteAclsRequest::default().with_filters(vec![everything]);
     let answer = wire::ask(&cluster.bootstrap(), &request, 3).await.expect("an answer");
     assert!(answer.filter_results.iter().all(|result| result.error_code == 0), "{answer:?}");
+    until_rules(cluster, 0).await;
+    let count = rules.len();
     let request = CreateAclsRequest::default().with_creations(rules);
     let answer = wire::ask(&cluster.bootstrap(), &request, 3).await.expect("an answer");
     assert!(answer.results.iter().all(|result| result.error_code == 0), "{answer:?}");
+    until_rules(cluster, count).await;
+}
+
+/// Waits until the broker goes by this many rules: a moment after the controller has taken them.
+async fn until_rules(cluster: &Cluster, count: usize) {
+    let everything = DescribeAclsRequest::default()
+        .with_resource_type_filter(ANY)
+        .with_pattern_type_filter(ANY)
+        .with_operation(ANY)
+        .with_permission_type(ANY)
+        .with_resource_name_filter(None)
+        .with_principal_filter(None)
+        .with_host_filter(None);
+    let deadline = tokio::time::Instant::now() + CALL;
+    loop {
+        let answer = wire::ask(&cluster.bootstrap(), &everything, 3).await.expect("an answer");
+        if answer.resources.iter().map(|resource| resource.acls.len()).sum::<usize>() == count {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "not {count} rules: {answer:?}");
+    }
 }
 
 fn client(kafka: &KafkaConfig, user: &str) -> ClientConfig {

@@ -2,7 +2,10 @@
 //! while the broker is away. The broker is started by the tests (`scripts/kafka.sh`).
 
 mod acls;
+mod faults;
 mod identity;
+mod outage;
 mod pipeline;
+mod preflight;
 mod security;
 mod support;

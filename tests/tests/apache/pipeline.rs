@@ -10,10 +10,11 @@ use rettidig_simulator::{Simulation, SimulationOptions};
 
 use crate::support::{Cluster, digests, figure, limited, produce, worker};
 
-type Event = (Topic, String, Vec<u8>);
+/// Topic, key and payload.
+pub type Event = (Topic, String, Vec<u8>);
 
 /// A small country's events with everything that goes wrong in them, and official figures; in two halves.
-fn events() -> [Vec<Event>; 2] {
+pub fn events() -> [Vec<Event>; 2] {
     let options = SimulationOptions {
         persons: 300,
         months: 6,

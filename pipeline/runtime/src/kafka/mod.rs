@@ -16,7 +16,7 @@ use std::time::Duration;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rettidig_event::Topic;
 
 pub use letters::{Letter, Letters, Place, letters};
@@ -29,6 +29,9 @@ use crate::roles::proposal::{PROPOSALS, RETENTION_MS};
 
 /// How long one request to the broker may take.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Group of the consumer; its offsets are informative only.
+pub(crate) const GROUP: &str = "rettidig";
 
 /// Features that librdkafka must have been built with; they go missing silently.
 const FEATURES: [&str; 6] = ["ssl", "sasl_scram", "sasl_oauthbearer", "zstd", "gzip", "snappy"];
@@ -64,6 +67,14 @@ impl KafkaConfig {
             config.set("sasl.password", password.trim_end_matches(['\r', '\n']));
         }
         Ok(config)
+    }
+}
+
+/// What the client says is wrong, without the value of a setting that it does not know: that may be a secret.
+pub(crate) fn named(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, what, _, _) => what.clone(),
+        _ => error.to_string(),
     }
 }
 
@@ -112,7 +123,7 @@ struct Wanted {
 async fn create(config: &KafkaConfig, with_proposals: bool) -> Result<(), RuntimeError> {
     let attempt = || format!("creating topics at {}", config.brokers);
     let admin: AdminClient<DefaultClientContext> =
-        config.client()?.create().map_err(|error| RuntimeError::retry(attempt(), error))?;
+        config.client()?.create().map_err(|error| RuntimeError::retry(attempt(), named(&error)))?;
     // librdkafka's metadata calls block.
     let (admin, metadata) = tokio::task::spawn_blocking(move || {
         let metadata = admin.inner().fetch_metadata(None, REQUEST_TIMEOUT);

@@ -11,7 +11,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rettidig_event::Topic;
 use rettidig_event::person::{self, BUCKETS};
 
-use super::{KafkaConfig, REQUEST_TIMEOUT};
+use super::{KafkaConfig, REQUEST_TIMEOUT, named};
 use crate::RuntimeError;
 use crate::ingest::OwnedMessage;
 use crate::manifest::{Position, Positions};
@@ -74,7 +74,7 @@ impl KafkaSource {
         known_cluster: Option<&str>,
     ) -> Result<Self, RuntimeError> {
         let consumer: StreamConsumer = client.create().map_err(|error| {
-            RuntimeError::stop("setting up the consumer", error, "correct the settings under kafka")
+            RuntimeError::stop("setting up the consumer", named(&error), "correct the settings under kafka")
         })?;
         let retry = |attempt: &str, error: KafkaError| RuntimeError::retry(attempt.to_owned(), error);
         let metadata = consumer
