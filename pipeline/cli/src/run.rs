@@ -1,6 +1,7 @@
 //! `rettidig run`: connectors and worker until Ctrl-C or SIGTERM.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use rettidig_connectors::driver::{self, CursorStore, RunLimits};
@@ -8,6 +9,7 @@ use rettidig_connectors::http::tokio_pause;
 use rettidig_event::{Clock, Source, SystemClock};
 use rettidig_runtime::kafka::{KafkaConfig, KafkaSink};
 use rettidig_runtime::metrics::Metrics;
+use rettidig_runtime::{EpochReport, RuntimeError, Worker};
 use rettidig_serve::Router;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +17,9 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::output;
 use crate::plant::{self, Plant};
+
+/// Wait between two attempts to catch up.
+const CATCH_UP_AGAIN: Duration = Duration::from_millis(500);
 
 /// Runs until told to stop.
 pub async fn run(config: Config) -> anyhow::Result<()> {
@@ -65,7 +70,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         stop.cancel();
     });
     tokio::select! {
-        caught_up = plant.worker.catch_up() => {
+        caught_up = catch_up(&mut plant.worker) => {
             if let Some(report) = caught_up? {
                 tracing::info!(epoch = report.epoch, events = report.events, "caught up");
             }
@@ -73,11 +78,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         }
         () = shutdown.cancelled() => {}
     }
-    let mut watch =
-        |result: Result<&rettidig_runtime::EpochReport, &rettidig_runtime::RuntimeError>| match result {
-            Ok(report) => tracing::info!(epoch = report.epoch, events = report.events, "committed"),
-            Err(error) => tracing::warn!(%error, "trying again"),
-        };
+    let mut watch = |result: Result<&EpochReport, &RuntimeError>| match result {
+        Ok(report) => tracing::info!(epoch = report.epoch, events = report.events, "committed"),
+        Err(error) => tracing::warn!(%error, "trying again"),
+    };
     let ended = plant.worker.run(&shutdown, &mut watch).await;
     shutdown.cancel();
     while let Some(ended) = connectors.join_next().await {
@@ -88,6 +92,19 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     signals.abort();
     plant.stop().await?;
     Ok(ended?)
+}
+
+/// Catches up. What may pass is tried again: topics that were just made have no leader for a moment.
+async fn catch_up(worker: &mut Worker) -> Result<Option<EpochReport>, RuntimeError> {
+    loop {
+        match worker.catch_up().await {
+            Err(error @ RuntimeError::Retry { .. }) => {
+                tracing::warn!(%error, "trying again");
+                tokio::time::sleep(CATCH_UP_AGAIN).await;
+            }
+            ended => return ended,
+        }
+    }
 }
 
 async fn connect(

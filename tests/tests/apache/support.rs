@@ -20,7 +20,7 @@ use rettidig_tests::apache::{Apache, Settings};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// Limit of one test, with the start of the broker.
-const LIMIT: Duration = Duration::from_secs(150);
+const LIMIT: Duration = Duration::from_secs(400);
 
 /// Limit of one call to a client.
 pub const CALL: Duration = Duration::from_secs(20);
