@@ -2,7 +2,6 @@
 //! while the broker is away. The broker is started by the tests (`scripts/kafka.sh`).
 
 mod acls;
-mod faults;
 mod outage;
 mod pipeline;
 mod preflight;

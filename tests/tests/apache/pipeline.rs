@@ -11,10 +11,10 @@ use rettidig_simulator::{Simulation, SimulationOptions};
 use crate::support::{Cluster, digests, figure, limited, produce, worker};
 
 /// Topic, key and payload.
-pub type Event = (Topic, String, Vec<u8>);
+type Event = (Topic, String, Vec<u8>);
 
 /// A small country's events with everything that goes wrong in them, and official figures; in two halves.
-pub fn events() -> [Vec<Event>; 2] {
+fn events() -> [Vec<Event>; 2] {
     let options = SimulationOptions {
         persons: 300,
         months: 6,
