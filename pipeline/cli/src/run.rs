@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use anyhow::Context;
 use rettidig_connectors::driver::{self, CursorStore, RunLimits};
@@ -13,7 +14,7 @@ use rettidig_runtime::kafka::{self, KafkaConfig, KafkaSink};
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::persons::Limits;
 use rettidig_runtime::roles::{Setting, run_committer, run_worker};
-use rettidig_runtime::{EpochReport, RuntimeError, Snapshot, Store};
+use rettidig_runtime::{EpochReport, RuntimeError, Snapshot, Store, Worker};
 use rettidig_serve::{Router, Server, Shown};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -22,6 +23,9 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::output;
 use crate::plant::{self, Plant};
+
+/// Wait between two attempts to catch up.
+const CATCH_UP_AGAIN: Duration = Duration::from_millis(500);
 
 /// Which part of the work a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -73,7 +77,7 @@ async fn run_all(config: &Config, shutdown: &CancellationToken) -> anyhow::Resul
     output::remark(&format!("http://{}/metrics  /tables  /readyz", plant.address()));
     let mut connectors = sources.start(&plant.kafka, &plant.cursors, &plant.metrics, &clock, shutdown)?;
     tokio::select! {
-        caught_up = plant.worker.catch_up() => {
+        caught_up = catch_up(&mut plant.worker) => {
             if let Some(report) = caught_up? {
                 tracing::info!(epoch = report.epoch, events = report.events, "caught up");
             }
@@ -226,6 +230,19 @@ impl Sources {
             });
         }
         Ok(connectors)
+    }
+}
+
+/// Catches up. What may pass is tried again: topics that were just made have no leader for a moment.
+async fn catch_up(worker: &mut Worker) -> Result<Option<EpochReport>, RuntimeError> {
+    loop {
+        match worker.catch_up().await {
+            Err(error @ RuntimeError::Retry { .. }) => {
+                tracing::warn!(%error, "trying again");
+                tokio::time::sleep(CATCH_UP_AGAIN).await;
+            }
+            ended => return ended,
+        }
     }
 }
 

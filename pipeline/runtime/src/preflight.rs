@@ -26,6 +26,9 @@ use crate::kafka::{GROUP, KafkaConfig, named};
 /// How long the broker may take to answer for the first time.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long the other brokers have after one has failed.
+const OTHERS_WITHIN: Duration = Duration::from_secs(3);
+
 /// How long one question may take after that.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
@@ -116,19 +119,19 @@ async fn connected(client: &ClientConfig, config: &KafkaConfig) -> Result<Vec<St
 
 /// The first answer of any broker; none if the client has told why there will be none.
 fn first_answer(consumer: &BaseConsumer<Told>, told: &Told) -> Option<Metadata> {
-    let deadline = Instant::now() + CONNECT_WITHIN;
-    while Instant::now() < deadline {
+    let begun = Instant::now();
+    while begun.elapsed() < CONNECT_WITHIN {
         if let Ok(metadata) = consumer.fetch_metadata(None, Duration::from_secs(1)) {
             return Some(metadata);
         }
         while consumer.poll(LISTEN).is_some() {}
+        let told = told.all();
         let is_final = |code: &RDKafkaErrorCode| {
-            matches!(
-                code,
-                RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL
-            )
+            matches!(code, RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL)
         };
-        if told.all().iter().any(|(code, _)| is_final(code)) {
+        // Another broker of the list may answer yet.
+        let is_enough = !told.is_empty() && begun.elapsed() > OTHERS_WITHIN;
+        if is_enough || told.iter().any(|(code, _)| is_final(code)) {
             return None;
         }
     }
