@@ -7,7 +7,7 @@ ARGS ?=
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults build bench lint fmt
+.PHONY: help setup demo test faults fuzz build bench lint fmt
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -23,6 +23,9 @@ test: ## formatting, lints, Rust tests, then the tables read by other engines
 
 faults: setup ## the fault suite at length (RETTIDIG_SEEDS says how long; `make test` runs a little of it)
 	@scripts/faults.sh
+
+fuzz: ## arbitrary bytes for the readers, with libFuzzer (ARGS="60 feeds": seconds, targets; needs nightly Rust)
+	@scripts/fuzz.sh $(ARGS)
 
 build: setup ## compile the workspace (PROFILE=release for the binary to deploy)
 	@exec cargo build --profile $(PROFILE) --workspace

@@ -267,6 +267,13 @@ fn payment(record: &Record<'_>, common: PersonFields<'_>) -> Result<(Vec<u8>, Na
         None => record.required_date(Field::To)?,
     };
     in_order(record, from, to)?;
+    if !values::in_years(to) {
+        return Err(record.refuse(
+            Field::From,
+            Reason::InvalidValue,
+            "expected a period that ends before 2200",
+        ));
+    }
     if (to - from).num_days() >= INTERVAL_DAYS_MAX {
         return Err(record.refuse(Field::To, Reason::InvalidValue, "expected at most 366 days"));
     }

@@ -105,7 +105,12 @@ pub(crate) fn date(text: &str, formats: &[DateFormat]) -> Result<NaiveDate, Expe
     const EXPECTED: Expected = "expected a date that exists, in a form that the profile lists";
     let text = text.trim();
     let parsed = formats.iter().find_map(|format| one_date(text, *format));
-    parsed.filter(|date| (1900..2200).contains(&date.year())).ok_or(EXPECTED)
+    parsed.filter(|date| in_years(*date)).ok_or(EXPECTED)
+}
+
+/// Whether a day lies in the years that events reach: 1900 to 2199.
+pub(crate) fn in_years(date: NaiveDate) -> bool {
+    (1900..2200).contains(&date.year())
 }
 
 fn one_date(text: &str, format: DateFormat) -> Option<NaiveDate> {
@@ -123,8 +128,12 @@ fn one_date(text: &str, format: DateFormat) -> Option<NaiveDate> {
     NaiveDate::from_ymd_opt(i32::try_from(digits(year)?).ok()?, digits(month)?, digits(day)?)
 }
 
+/// The number, if it is one that fits.
 fn digits(bytes: &[u8]) -> Option<u32> {
-    bytes.iter().try_fold(0, |sum, b| b.is_ascii_digit().then(|| sum * 10 + u32::from(b - b'0')))
+    bytes.iter().try_fold(0_u32, |sum, b| {
+        let digit = b.is_ascii_digit().then(|| u32::from(b - b'0'))?;
+        sum.checked_mul(10)?.checked_add(digit)
+    })
 }
 
 /// A month, `YYYY-MM` or `YYYYMM`; its first day.
@@ -140,7 +149,7 @@ pub(crate) fn month(text: &str) -> Result<NaiveDate, Expected> {
     digits(year)
         .zip(digits(&month))
         .and_then(|(year, month)| first(year, month))
-        .filter(|date| (1900..2200).contains(&date.year()))
+        .filter(|date| in_years(*date))
         .ok_or(EXPECTED)
 }
 
@@ -160,15 +169,18 @@ pub(crate) fn flag(text: &str) -> Result<bool, Expected> {
     }
 }
 
-/// An instant, RFC 3339; also as PostgreSQL writes it, `2026-08-19 07:58:44+00`.
+/// An instant between 1900 and 2199, RFC 3339; also as PostgreSQL writes it, `2026-08-19 07:58:44+00`.
 pub(crate) fn instant(text: &str) -> Result<DateTime<Utc>, Expected> {
     const EXPECTED: Expected = "expected an instant such as 2026-08-19T07:58:44Z";
     let text = text.trim();
-    if let Some(at) = text.get(..10).zip(text.get(11..)).filter(|_| text.as_bytes()[10] == b' ') {
-        let minutes = if matches!(at.1.as_bytes(), [.., b'+' | b'-', _, _]) { ":00" } else { "" };
-        return format!("{}T{}{minutes}", at.0, at.1).parse().map_err(|_| EXPECTED);
-    }
-    text.parse().map_err(|_| EXPECTED)
+    let parsed = match text.get(..10).zip(text.get(11..)).filter(|_| text.as_bytes()[10] == b' ') {
+        Some((date, time)) => {
+            let minutes = if matches!(time.as_bytes(), [.., b'+' | b'-', _, _]) { ":00" } else { "" };
+            format!("{date}T{time}{minutes}").parse()
+        }
+        None => text.parse(),
+    };
+    parsed.ok().filter(|at: &DateTime<Utc>| in_years(at.date_naive())).ok_or(EXPECTED)
 }
 
 /// A municipality by its code (`101`, `0101`) or its name, with or without `Kommune` behind it.
@@ -272,6 +284,11 @@ mod tests {
             ("2026-08-02 07:30:00", None),
             ("2026-08-02", None),
             ("", None),
+            // No month of a delivery has five digits.
+            ("+12026-08-02T07:30:00Z", None),
+            ("-0001-08-02T07:30:00Z", None),
+            ("+262142-12-31T23:59:59Z", None),
+            ("-262143-01-01T00:00:00Z", None),
         ] {
             assert_eq!(instant(text).ok().map(|at| at.to_rfc3339()).as_deref(), utc, "{text:?}");
         }
@@ -289,6 +306,7 @@ mod tests {
             ("Nordfyns Kommune", Some(480)),
             ("102", None),
             ("00101", None),
+            ("99999999999", None),
             ("Aalborgs", None),
             ("", None),
         ] {
@@ -317,11 +335,12 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_taken_without_panic(text in ".{0,20}") {
+        fn any_text_is_taken_without_panic(text in ".{0,20}|[0-9]{0,20}") {
             for decimal in [Decimal::Comma, Decimal::Point] {
                 let _ = (amount_oere(&text, decimal), hours_to_minutes(&text, decimal));
             }
             let _ = (date(&text, &[DateFormat::Packed, DateFormat::DayFirst]), month(&text), municipality(&text));
+            let _ = (instant(&text), count(&text), flag(&text));
         }
     }
 }

@@ -7,6 +7,7 @@ use rettidig_connectors::replay::Fault;
 use rettidig_event::{Origin, Reason, SourceError, Topic};
 use serde_json::Value;
 
+use crate::golden::raw;
 use crate::support::{
     Bench, MemorySink, TOKEN, edited_profile, jobindsats_profile, logged, watch_the_log, within,
 };
@@ -412,4 +413,42 @@ fn statbank_bulk_puts_the_broken_line_aside() {
         assert!(matches!(outcome.failures[..], [SourceError::Retry { .. }]), "{:?}", outcome.failures);
         assert_eq!(bench.cursor()["tables"], serde_json::json!({}));
     });
+}
+
+/// A code that is longer than an event may carry, empty, or no text: the answer is put aside, not sent as a figure
+/// that ingest would refuse.
+#[test]
+fn a_code_that_no_event_can_carry_is_put_aside() {
+    let profile = "
+base_url: https://api.statbank.dk/v1
+tables:
+  - id: AUS08
+    bulk: BULK
+    measure: unemployed
+    variables:
+      OMRÅDE: { role: area }
+      SAESONFAK: { name: season }
+      Tid: { role: time }
+";
+    let text = |file: &str| String::from_utf8(raw(file)).expect("UTF-8");
+    let info = text("statbank/raw.tableinfo.json");
+    for (bulk, body) in [(false, text("statbank/raw.json")), (true, text("statbank/raw.csv"))] {
+        for code in ["2".repeat(129), String::new(), "2\u{7f}2".to_owned()] {
+            within(60, async {
+                let profile = profile.replace("BULK", &bulk.to_string());
+                let mut bench = Bench::new("statbank", Some(&profile)).await;
+                let with_code = |text: &str| {
+                    text.replace("\"22\"", &format!("\"{code}\"")).replace(";22;", &format!(";{code};"))
+                };
+                let list = r#"[{"id":"AUS08","updated":"2026-08-31T08:00:00"}]"#;
+                bench.server.script("/v1/tables", Fault::answer(200, list));
+                bench.server.script("/v1/tableinfo/AUS08", Fault::answer(200, with_code(&info)));
+                bench.server.script("/v1/data", Fault::answer(200, with_code(&body)));
+                let (_, sink) = bench.polled().await;
+                let letters = sink.dead_letters();
+                let [letter] = &letters[..] else { panic!("{bulk} {code:?}: {letters:?}") };
+                assert!(letter.message.contains("no event can carry"), "{bulk} {code:?}: {}", letter.message);
+            });
+        }
+    }
 }

@@ -252,6 +252,29 @@ fn a_file_that_is_not_whole_is_rejected_whole() {
     });
 }
 
+/// What no event can carry is put aside alone: `polled` asserts that everything else decodes.
+#[test]
+fn values_out_of_all_range_are_put_aside() {
+    const KY: &str = "ky-101-2026-08-19.ndjson";
+    for (source, name, file, from, to, expected) in [
+        // The row is about the week that begins on this day.
+        ("yr", YR, "yr/raw.csv", "2026-08-03", "2199-12-30", "ends before 2200"),
+        ("ky", KY, "ky/raw.ndjson", "2026-08-02T09:30:00+02:00", "+12026-08-02T09:30:00Z", "an instant"),
+        ("ky", KY, "ky/raw.ndjson", "2026-08-02T09:30:00+02:00", "+262142-12-31T23:59:59Z", "an instant"),
+        ("ky", KY, "ky/raw.ndjson", "\"kommune\":101", "\"kommune\":99999999999", "98 municipalities"),
+    ] {
+        within(60, async {
+            let mut bench = FeedBench::new(source, None);
+            let text = String::from_utf8(raw(file)).expect("UTF-8");
+            assert!(text.contains(from), "{from}");
+            bench.drop_file(name, text.replacen(from, to, 1).as_bytes());
+            let (_, sink) = bench.polled().await;
+            let letters = sink.dead_letters();
+            assert!(letters.iter().any(|letter| letter.message.contains(expected)), "{to}: {letters:?}");
+        });
+    }
+}
+
 #[test]
 fn a_bad_line_or_header_rejects_the_file_where_that_is_the_rule() {
     within(60, async {

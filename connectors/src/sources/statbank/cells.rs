@@ -19,6 +19,9 @@ use super::profile::{Role, Table, Variable};
 use crate::emit::{Figure, Refusal};
 use crate::numbers::{Cell, canonical, danish, json_number};
 
+/// The longest code that an event carries, bytes.
+const CODE_BYTES_MAX: usize = 128;
+
 fn shape(message: impl Into<String>) -> Refusal {
     Refusal::new(Reason::UnknownShape, message)
 }
@@ -67,6 +70,10 @@ impl<'p> Reader<'p> {
                     if total.as_deref() != Some(*code) {
                         let ours = codes.iter().find(|(known, _)| known == code);
                         let value = ours.map_or(*code, |(_, value)| value);
+                        if !(1..=CODE_BYTES_MAX).contains(&value.len()) || value.chars().any(char::is_control)
+                        {
+                            return Err(shape(format!("{}: a code that no event can carry", variable.id)));
+                        }
                         breakdown.insert(name.clone(), value.to_owned());
                     }
                 }
