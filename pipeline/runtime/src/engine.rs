@@ -171,11 +171,17 @@ impl Engine {
     /// # Errors
     /// As [`Shard::change`].
     pub async fn settle(&mut self) -> Result<Vec<DeadLetter>, RuntimeError> {
+        self.evaluate().await?;
+        self.shard.tell_conflicts(self.committer.clock().now())
+    }
+
+    /// Evaluates the persons of the open batch, unless that is done.
+    async fn evaluate(&mut self) -> Result<(), RuntimeError> {
         if self.committer.is_undecided() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let (with, redefine) = (self.committer.parameters(), self.committer.is_redefined());
-        self.shard.settle(&with, redefine, self.audit.passed(), self.committer.clock().now()).await
+        self.shard.settle(&with, redefine, self.audit.passed()).await
     }
 
     /// Whether a commit would do anything: messages have come, the day has changed, or the model has.
@@ -203,7 +209,8 @@ impl Engine {
                 "report this as a bug: settle comes before commit",
             )
         };
-        if !self.settle().await?.is_empty() {
+        self.evaluate().await?;
+        if self.shard.has_untold_conflicts() {
             return Err(bug("its dead letters were not taken"));
         }
         let epoch = self.committer.next_epoch();

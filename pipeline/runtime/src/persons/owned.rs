@@ -35,11 +35,6 @@ impl Owned {
         self.has(bucket_of(person))
     }
 
-    /// Whether all buckets are among them.
-    pub fn is_all(&self) -> bool {
-        self.0.iter().all(|owned| *owned)
-    }
-
     /// The buckets, ascending.
     pub fn buckets(&self) -> impl Iterator<Item = usize> + '_ {
         self.0.iter().enumerate().filter(|(_, owned)| **owned).map(|(bucket, _)| bucket)
@@ -60,7 +55,7 @@ mod tests {
             }
             assert!(seen.iter().all(|times| *times == 1), "{count} partitions");
         }
-        assert!(Owned::of_partitions(0..16, 16).is_all() && !Owned::of_partitions(0..15, 16).is_all());
+        assert_eq!(Owned::of_partitions(0..16, 16), Owned::all());
         assert!(Owned::of_partitions([15], 16).has(1_023) && !Owned::of_partitions([14], 16).has(1_023));
     }
 }

@@ -248,9 +248,9 @@ impl Shard {
         Ok(())
     }
 
-    /// Evaluates the persons that the batch and the parameters touch; returns what contradicts rows that are there already
-    /// and must go to the dead letter before the epoch. Calling it again with the same parameters and without new rows
-    /// does nothing. With `redefine` all cells are made anew with the model at hand. `passed`: see [`Shard::change`].
+    /// Evaluates the persons that the batch and the parameters touch. Calling it again with the same parameters and without
+    /// new rows does nothing. With `redefine` all cells are made anew with the model at hand. `passed`: see
+    /// [`Shard::change`].
     ///
     /// # Errors
     /// As [`Shard::change`].
@@ -259,8 +259,7 @@ impl Shard {
         with: &Parameters,
         redefine: bool,
         passed: usize,
-        at: DateTime<Utc>,
-    ) -> Result<Vec<DeadLetter>, RuntimeError> {
+    ) -> Result<(), RuntimeError> {
         let known = |change: &PersonChange| &change.with == with && change.redefined == redefine;
         if !self.batch.change.as_ref().is_some_and(known) {
             let timer = self.metrics.persons_seconds.start_timer();
@@ -272,9 +271,18 @@ impl Shard {
             timer.observe_duration();
             self.batch.change = Some(change);
         }
-        let told = std::mem::replace(&mut self.batch.is_told, true);
+        Ok(())
+    }
+
+    /// What contradicts rows that are there already and must go to the dead letter before the epoch; told once.
+    ///
+    /// # Errors
+    /// Only if Arrow fails, which is a bug.
+    pub fn tell_conflicts(&mut self, at: DateTime<Utc>) -> Result<Vec<DeadLetter>, RuntimeError> {
         match &self.batch.change {
-            Some(change) if !told => conflict_letters(&change.conflicts, at),
+            Some(change) if !std::mem::replace(&mut self.batch.is_told, true) => {
+                conflict_letters(&change.conflicts, at)
+            }
             _ => Ok(Vec::new()),
         }
     }

@@ -264,8 +264,8 @@ impl<'a> Worker<'a> {
 
     /// Evaluates and writes what has come, and proposes it; dead letters and messages sent on are acknowledged before.
     async fn propose(&mut self) -> Result<Proposal, RuntimeError> {
-        let now = self.setting.clock.now();
-        self.letters.extend(self.shard.settle(&self.target.with, self.redefine, 0, now).await?);
+        self.shard.settle(&self.target.with, self.redefine, 0).await?;
+        self.letters.extend(self.shard.tell_conflicts(self.setting.clock.now())?);
         self.sink.bury(&self.letters).await?;
         self.letters.clear();
         let contribution = self.shard.contribution().await?;
