@@ -164,6 +164,7 @@ impl Work {
         let faults = Faults::default();
         let store = faulty(folder.path(), &faults);
         let manifest = self.run_with_restarts(&store, || panic!("nothing fails")).await;
+        let steps = faults.steps();
         let comparison = recompute(&store, self.model_of(PIECES)).await.expect("recomputed");
         assert_eq!(comparison.mismatches, 0, "{:?}", comparison.by_table);
         let compacted = manifest.persons.buckets.is_some();
@@ -172,7 +173,7 @@ impl Work {
             "buckets are settled: {} rows",
             manifest.persons.rows
         );
-        (manifest, faults.steps())
+        (manifest, steps)
     }
 }
 
