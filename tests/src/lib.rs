@@ -31,6 +31,17 @@ pub fn seeds(few: u64) -> std::ops::RangeInclusive<u64> {
     1..=many.unwrap_or(few)
 }
 
+/// Limits so small that spilling, compaction, merging and bulk recomputation all happen with a few hundred rows.
+pub const SMALL: Limits = Limits {
+    chunk_persons: 16,
+    bulk_rows: 150,
+    bulk_share: 3,
+    spill_rows: 900,
+    tail_rows: 400,
+    tail_files: 3,
+    audit_rows: 600,
+};
+
 /// Published tables by name.
 pub type Tables = BTreeMap<&'static str, RecordBatch>;
 

@@ -14,19 +14,9 @@ use rettidig_event::{DeliveryEvent, ManualClock, Topic};
 use rettidig_model::Model;
 use rettidig_oracle::{Options, random_rows, shuffled};
 use rettidig_runtime::persons::Limits;
-use rettidig_tests::Bench;
 use rettidig_tests::cells::{Shown, by_oracle, differences, shown};
 use rettidig_tests::events::event;
-
-const SMALL: Limits = Limits {
-    chunk_persons: 16,
-    bulk_rows: 150,
-    bulk_share: 3,
-    spill_rows: 900,
-    tail_rows: 400,
-    tail_files: 3,
-    audit_rows: 600,
-};
+use rettidig_tests::{Bench, SMALL};
 
 fn wages_delivered(municipality: i32, period: &str) -> (Topic, Vec<u8>) {
     let event = DeliveryEvent {

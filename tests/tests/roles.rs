@@ -24,14 +24,13 @@ use rettidig_model::Model;
 use rettidig_oracle::{Options, random_rows, shuffled};
 use rettidig_runtime::kafka::{KafkaConfig, KafkaSink, create_topics_of_roles};
 use rettidig_runtime::metrics::Metrics;
-use rettidig_runtime::persons::Limits;
 use rettidig_runtime::recompute::recompute;
 use rettidig_runtime::roles::proposal::{Note, PROPOSALS};
 use rettidig_runtime::roles::{Setting, run_committer, run_worker};
 use rettidig_runtime::{Manifest, Snapshot, Store};
 use rettidig_tests::cells::{by_oracle, differences, of_epoch};
 use rettidig_tests::events::{ends, event, key};
-use rettidig_tests::seeds;
+use rettidig_tests::{SMALL, seeds};
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -39,16 +38,6 @@ use tokio_util::sync::CancellationToken;
 
 /// Longest wait for all to be committed.
 const LIMIT: Duration = Duration::from_secs(120);
-
-const SMALL: Limits = Limits {
-    chunk_persons: 16,
-    bulk_rows: 150,
-    bulk_share: 3,
-    spill_rows: 900,
-    tail_rows: 400,
-    tail_files: 3,
-    audit_rows: 600,
-};
 
 /// Processes on one folder and one cluster, as tasks.
 struct Fleet {

@@ -70,11 +70,6 @@ impl Gathering {
         ends.iter()
             .all(|(partition, end)| *end == 0 || self.read.get(partition).is_some_and(|next| next >= end))
     }
-
-    /// Begins to wait for what follows a first message.
-    pub(crate) fn burst(&self) -> Burst {
-        Burst { begun: Instant::now() }
-    }
 }
 
 /// A burst of messages, taken as one batch.
@@ -84,6 +79,11 @@ pub(crate) struct Burst {
 }
 
 impl Burst {
+    /// Begins to wait for what follows a first message.
+    pub(crate) fn begin() -> Self {
+        Self { begun: Instant::now() }
+    }
+
     /// The next message of the burst; `None` if it is over. `messages`: how many were taken in so far.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::RuntimeError;
 use crate::committer::EpochReport;
 use crate::engine::{Engine, TOPICS};
-use crate::gather::{Gathering, Waiting};
+use crate::gather::{Burst, Gathering, Waiting};
 use crate::ingest::OwnedMessage;
 use crate::kafka::{GROUP, KafkaConfig, KafkaSink, KafkaSource};
 use crate::persons::AuditReport;
@@ -170,7 +170,7 @@ impl Worker {
         }
         if let Some((topic, message)) = first {
             self.take(topic, message).await?;
-            let burst = self.gathering.burst();
+            let burst = Burst::begin();
             while let Some((topic, message)) = burst.next(&self.source, self.engine.batch_messages()).await? {
                 self.take(topic, message).await?;
             }

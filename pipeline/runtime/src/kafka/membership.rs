@@ -5,11 +5,10 @@
 //! together: members share out the partitions of one topic, which stand for all.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance, StreamConsumer};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -63,8 +62,6 @@ impl ConsumerContext for Context {
             });
         }
     }
-
-    fn commit_callback(&self, _: KafkaResult<()>, _: &TopicPartitionList) {}
 }
 
 /// Membership in a group; ends when dropped.
@@ -105,7 +102,7 @@ impl Membership {
         let consumer: StreamConsumer<Context> = client.create_with_context(Context(sender)).map_err(stop)?;
         consumer.subscribe(&[topic]).map_err(stop)?;
         let token = CancellationToken::new();
-        let (consumer, ended) = (Arc::new(consumer), token.clone());
+        let ended = token.clone();
         tokio::spawn(async move {
             loop {
                 tokio::select! {

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::proposal::{Announcement, Board, Note, PROPOSALS, Proposal, model_digest};
 use super::{BACK_OFF, Setting, Watch, listed, not_a_member};
 use crate::committer::{Brought, Committer, Snapshot, TOPICS};
-use crate::gather::{Gathering, Waiting};
+use crate::gather::{Burst, Gathering, Waiting};
 use crate::kafka::{KafkaSink, KafkaSource, Membership, TopicMessage};
 use crate::persons::{AuditReport, CellStore, ChangedPartition, parameters_of};
 use crate::recompute::recompute_persons;
@@ -225,7 +225,7 @@ impl<'a> Elected<'a> {
     /// Takes messages of figures and deliveries in, as long as one follows the other.
     async fn gather(&mut self, first: TopicMessage) -> Result<(), RuntimeError> {
         let mut next = Some(first);
-        let burst = self.gathering.burst();
+        let burst = Burst::begin();
         while let Some((topic, message)) = next {
             let full = self.gathering.take(topic, message);
             self.accept(full.unwrap_or_default())?;

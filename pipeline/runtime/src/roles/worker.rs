@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::proposal::{Announcement, Board, Note, Proposal, model_digest};
 use super::{BACK_OFF, Setting, Watch, listed, not_a_member};
-use crate::gather::{Gathering, Waiting};
+use crate::gather::{Burst, Gathering, Waiting};
 use crate::kafka::{KafkaSink, KafkaSource, Membership};
 use crate::manifest::{Manifest, Positions};
 use crate::persons::{Owned, PersonsEntry, Shard, ShardOptions, parameters_of};
@@ -245,7 +245,7 @@ impl<'a> Worker<'a> {
         };
         if let Some((topic, message)) = first {
             let mut next = self.gathering.take(topic, message);
-            let burst = self.gathering.burst();
+            let burst = Burst::begin();
             loop {
                 if let Some(full) = next {
                     self.accept(full).await?;
