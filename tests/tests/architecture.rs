@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// Crate → crates of ours it may depend on. Tests see everything.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("rettidig-event", &[]),
     ("rettidig-broker", &[]),
     ("rettidig-connectors", &["rettidig-event"]),
@@ -12,12 +12,14 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("rettidig-model", &["rettidig-event"]),
     ("rettidig-runtime", &["rettidig-event", "rettidig-model"]),
     ("rettidig-serve", &["rettidig-event", "rettidig-runtime"]),
+    ("rettidig-cluster", &["rettidig-event", "rettidig-model", "rettidig-runtime"]),
     ("rettidig-oracle", &["rettidig-event"]),
     (
         "rettidig",
         &[
             "rettidig-event",
             "rettidig-broker",
+            "rettidig-cluster",
             "rettidig-connectors",
             "rettidig-model",
             "rettidig-runtime",

@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
+use rettidig_cluster::{On, WholeLog};
 use rettidig_event::{DeliveryEvent, ManualClock, Topic};
 use rettidig_model::Model;
 use rettidig_oracle::{Options, random_rows, shuffled};
-use rettidig_runtime::persons::Limits;
+use rettidig_runtime::persons::{Limits, parameters_of};
 use rettidig_tests::cells::{Shown, by_oracle, differences, shown};
 use rettidig_tests::events::event;
 use rettidig_tests::{Bench, SMALL};
@@ -118,6 +119,12 @@ async fn run(seed: u64, persons: usize, limits: Limits) {
     let found = differences(&incremental, &cells(&model, &mut again).await);
     assert!(found.is_empty(), "seed {seed}: after a restart {} differ", found.len());
     assert!(again.engine().shard().waiting() > 0, "seed {seed}: somebody waits for a day");
+    let manifest = again.engine().manifest().expect("an epoch").clone();
+    let mut log = WholeLog::open(&On::Local, folder.path(), &model, &manifest).await.expect("the log");
+    let mut whole = log.cells().await.expect("cells");
+    whole.extend(model.derive(&whole, &parameters_of(&manifest)).await.expect("derived"));
+    let found = differences(&incremental, &shown(&model, &whole));
+    assert!(found.is_empty(), "seed {seed}: in SQL over the log's files {} differ", found.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,7 @@
 //! stdout is data, stderr is everything else. Exit codes: 0 done, 1 failed or a comparison found differences,
 //! 2 wrong usage.
 
+mod cluster;
 mod config;
 mod demo;
 mod door;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
+use rettidig_cluster::On;
 
 // Arrow and DataFusion allocate many small buffers from many threads.
 #[global_allocator]
@@ -62,7 +64,7 @@ enum Command {
     /// Ask the published tables of the newest epoch in SQL.
     Query(Query),
     /// Compute everything again from the log and compare cell by cell with the newest epoch.
-    Recompute(Data),
+    Recompute(Recompute),
     /// Show which events and files made a published value.
     Explain(Explain),
     /// Take canonical events from files straight into the log, without Kafka: NDJSON or Parquet, named after their topic
@@ -70,6 +72,11 @@ enum Command {
     Load(Load),
     /// What was put aside: list it, show one whole, send it again after a fix.
     DeadLetters(letters::DeadLetters),
+    /// Processes of a Ballista cluster, for `query --on` and `recompute --on`; they are not needed for anything else.
+    Ballista {
+        #[command(subcommand)]
+        process: cluster::Process,
+    },
     /// Write a simulated country: people on benefits in all municipalities, with everything that goes wrong.
     Simulate(Simulate),
 }
@@ -158,12 +165,25 @@ struct Data {
 }
 
 #[derive(Debug, Args)]
+struct Recompute {
+    /// Make the cells of persons by SQL over the log's files, here or on a cluster: local or ballista://HOST:PORT.
+    #[arg(long)]
+    on: Option<On>,
+    #[command(flatten)]
+    data: Data,
+}
+
+#[derive(Debug, Args)]
 struct Query {
     /// A SELECT over indicators, vintages, revisions, comparisons, settlement, targets, completeness, freshness.
     sql: String,
     /// The tables as they would have been known at this instant, e.g. 2026-08-19T06:00:00Z.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "on")]
     as_known: Option<DateTime<Utc>>,
+    /// Ask the whole log too (log_persons, event_person, every model of sql/), here or on a cluster: local or
+    /// ballista://HOST:PORT. What is not a published table has not passed disclosure control.
+    #[arg(long)]
+    on: Option<On>,
     #[command(flatten)]
     data: Data,
 }
@@ -221,10 +241,11 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         },
         Command::Check { config, online } => return Ok(tools::check(config.as_deref(), online).await),
         Command::Query(query) => tools::query(&query).await?,
-        Command::Recompute(data) => return tools::recompute(&data).await,
+        Command::Recompute(recompute) => return tools::recompute(&recompute).await,
         Command::Explain(explain) => tools::explain(&explain).await?,
         Command::Load(load) => door::load_files(&load).await?,
         Command::DeadLetters(letters) => return letters::dead_letters(&letters).await,
+        Command::Ballista { process } => cluster::run(process).await?,
         Command::Simulate(simulate) => door::simulate(&simulate)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -15,10 +15,10 @@ pub fn remark(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Writes an error with its causes to stderr.
+/// Writes an error with its causes to stderr, each once: some errors say no more than what they wrap.
 pub fn error(error: &anyhow::Error) {
     remark(&format!("error: {error}"));
-    for cause in error.chain().skip(1) {
-        remark(&format!("  because: {cause}"));
-    }
+    let mut causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+    causes.dedup();
+    causes.iter().for_each(|cause| remark(&format!("  because: {cause}")));
 }

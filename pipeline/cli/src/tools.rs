@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use arrow::array::RecordBatch;
+use rettidig_cluster::WholeLog;
 use rettidig_model::Model;
 use rettidig_model::contract::Table;
 use rettidig_model::session::Session;
@@ -15,7 +16,7 @@ use serde_json::json;
 
 use crate::config::Config;
 use crate::output::{line, remark};
-use crate::{Data, Explain, Query};
+use crate::{Explain, Query, Recompute};
 
 /// Opens a folder that must be there already.
 fn open(folder: &Path) -> anyhow::Result<Store> {
@@ -59,15 +60,38 @@ pub async fn check(file: Option<&Path>, online: bool) -> ExitCode {
     report(&errors)
 }
 
-/// Runs a query over the published tables.
+/// The newest epoch of a folder.
+async fn newest(store: &Store) -> anyhow::Result<Manifest> {
+    let (manifest, _) = Manifest::newest(store).await?.context("the folder holds no epoch")?;
+    Ok(manifest)
+}
+
+/// Runs a query over the published tables or the whole log.
 pub async fn query(query: &Query) -> anyhow::Result<()> {
     let store = open(&query.data.data)?;
+    let rows = match &query.on {
+        Some(on) => {
+            let (model, manifest) = (Model::embedded()?, newest(&store).await?);
+            WholeLog::open(on, &query.data.data, &model, &manifest).await?.query(&query.sql).await?
+        }
+        None => query_tables(&store, query).await?,
+    };
+    if query.data.json {
+        let mut writer = arrow::json::ArrayWriter::new(Vec::new());
+        writer.write(&rows)?;
+        writer.finish()?;
+        let text = String::from_utf8(writer.into_inner())?;
+        return Ok(line(if text.is_empty() { "[]" } else { &text })?);
+    }
+    Ok(line(&arrow::util::pretty::pretty_format_batches(&[rows])?.to_string())?)
+}
+
+async fn query_tables(store: &Store, query: &Query) -> anyhow::Result<RecordBatch> {
     let tables: BTreeMap<&str, RecordBatch> = match query.as_known {
-        Some(at) => recomputation::as_known(&store, &Model::embedded()?, at).await?,
+        Some(at) => recomputation::as_known(store, &Model::embedded()?, at).await?,
         None => {
-            let (manifest, _) = Manifest::newest(&store).await?.context("the folder holds no epoch")?;
             let mut tables = BTreeMap::new();
-            for (name, entry) in &manifest.tables {
+            for (name, entry) in &newest(store).await?.tables {
                 if let Some(table) = Table::named(name) {
                     tables.insert(table.name, store.get_parquet(entry, table.schema()).await?);
                 }
@@ -79,21 +103,21 @@ pub async fn query(query: &Query) -> anyhow::Result<()> {
     for (name, batch) in tables {
         session.register(name, batch)?;
     }
-    let rows = session.query("the query", &query.sql).await?;
-    if query.data.json {
-        let mut writer = arrow::json::ArrayWriter::new(Vec::new());
-        writer.write(&rows)?;
-        writer.finish()?;
-        let text = String::from_utf8(writer.into_inner())?;
-        return Ok(line(if text.is_empty() { "[]" } else { &text })?);
-    }
-    Ok(line(&arrow::util::pretty::pretty_format_batches(&[rows])?.to_string())?)
+    Ok(session.query("the query", &query.sql).await?)
 }
 
 /// Recomputes and compares; exit code 1 on any difference.
-pub async fn recompute(data: &Data) -> anyhow::Result<ExitCode> {
-    let store = open(&data.data)?;
-    let comparison = recomputation::recompute(&store, &Model::embedded()?).await?;
+pub async fn recompute(recompute: &Recompute) -> anyhow::Result<ExitCode> {
+    let data = &recompute.data;
+    let (store, model) = (open(&data.data)?, Model::embedded()?);
+    let comparison = match &recompute.on {
+        Some(on) => {
+            let manifest = newest(&store).await?;
+            let cells = WholeLog::open(on, &data.data, &model, &manifest).await?.cells().await?;
+            recomputation::compare_epoch(&store, &model, &manifest, Some(&cells)).await?
+        }
+        None => recomputation::recompute(&store, &model).await?,
+    };
     if data.json {
         let object = json!({
             "epoch": comparison.epoch, "cells": comparison.cells, "mismatches": comparison.mismatches,

@@ -16,7 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
-use datafusion::sql::parser::DFParser;
+use datafusion::error::DataFusionError;
+use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::resolve::resolve_table_references;
 use include_dir::{Dir, include_dir};
 use sha2::{Digest, Sha256};
@@ -255,6 +256,12 @@ impl Model {
     }
 }
 
+/// Names of the tables that a statement reads.
+pub(crate) fn tables_of(statement: &Statement) -> Result<BTreeSet<String>, DataFusionError> {
+    let (tables, _) = resolve_table_references(statement, true)?;
+    Ok(tables.iter().map(|table| table.table().to_owned()).collect())
+}
+
 fn at(file: &SourceFile, line: usize, message: String) -> Problem {
     Problem { file: file.path.clone(), line, message }
 }
@@ -278,8 +285,8 @@ fn load_model(file: &SourceFile, layer: Layer, name: &str) -> Result<SqlModel, V
     let mut reads = BTreeSet::new();
     if let Ok(statements) = &statements {
         match (statements.len(), statements.front()) {
-            (1, Some(statement)) => match resolve_table_references(statement, true) {
-                Ok((tables, _)) => reads.extend(tables.iter().map(|table| table.table().to_owned())),
+            (1, Some(statement)) => match tables_of(statement) {
+                Ok(tables) => reads = tables,
                 Err(error) => problems.push(at(file, 0, error.to_string())),
             },
             (count, _) => {

@@ -47,7 +47,8 @@ pub enum ModelError {
 }
 
 impl ModelError {
-    pub(crate) fn evaluation(model: &str, source: impl Into<datafusion::error::DataFusionError>) -> Self {
+    /// What DataFusion says of a model.
+    pub fn evaluation(model: &str, source: impl Into<datafusion::error::DataFusionError>) -> Self {
         Self::Evaluation { model: model.to_owned(), source: Box::new(source.into()) }
     }
 }

@@ -31,17 +31,27 @@ use datafusion::prelude::SessionContext;
 
 use crate::calendar;
 
+/// The scalar functions.
+pub fn scalar_functions() -> Vec<ScalarUDF> {
+    vec![
+        integers("month_of", |[day]| calendar::month_of(day)),
+        integers("month_first", |[month]| calendar::month_first(month)),
+        integers("month_last", |[month]| calendar::month_last(month)),
+        integers("add_months", |[day, months]| calendar::add_months(day, months)),
+        integers("month_share", |[amount, from, to, month]| calendar::month_share(amount, from, to, month)),
+        month_text(),
+    ]
+}
+
+/// The aggregate functions.
+pub fn aggregate_functions() -> Vec<AggregateUDF> {
+    vec![AggregateUDF::from(UnionOfIntervals::new())]
+}
+
 /// Makes the functions known to a session.
 pub fn register(context: &SessionContext) {
-    context.register_udf(integers("month_of", |[day]| calendar::month_of(day)));
-    context.register_udf(integers("month_first", |[month]| calendar::month_first(month)));
-    context.register_udf(integers("month_last", |[month]| calendar::month_last(month)));
-    context.register_udf(integers("add_months", |[day, months]| calendar::add_months(day, months)));
-    context.register_udf(integers("month_share", |[amount, from, to, month]| {
-        calendar::month_share(amount, from, to, month)
-    }));
-    context.register_udf(month_text());
-    context.register_udaf(AggregateUDF::from(UnionOfIntervals::new()));
+    scalar_functions().into_iter().for_each(|function| context.register_udf(function));
+    aggregate_functions().into_iter().for_each(|function| context.register_udaf(function));
 }
 
 /// A function from integers to an integer; null if any argument is.

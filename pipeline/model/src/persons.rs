@@ -126,7 +126,8 @@ pub fn prepare(rows: &RecordBatch) -> Result<Histories, ModelError> {
         order.clear();
         order.extend(first..end);
         let place = |row: usize| (recorded.value(row), source.value(row), id.value(row), revision.value(row));
-        order.sort_unstable_by(|a, b| {
+        // Stable: where all of it is the same, the topic decides, by which the rows come sorted.
+        order.sort_by(|a, b| {
             recorded.value(*a).cmp(&recorded.value(*b)).then_with(|| place(*a).cmp(&place(*b)))
         });
         for (place, row) in order.iter().zip(0_i64..) {
@@ -179,26 +180,28 @@ pub fn prepare(rows: &RecordBatch) -> Result<Histories, ModelError> {
     Ok(Histories { rows, persons })
 }
 
-fn parameters(session: &Session, parameters: &Parameters) -> Result<(), ModelError> {
-    let fail = |error| ModelError::evaluation(AS_OF, error);
-    let integers = |values: Vec<i64>| -> ArrayRef { Arc::new(Int64Array::from(values)) };
-    let as_of = RecordBatch::try_from_iter([
-        ("as_of_day", integers(vec![day_of(parameters.as_of)])),
-        ("first_local_month", integers(vec![*local_months(parameters.as_of).start()])),
-    ]);
-    session.register(AS_OF, as_of.map_err(fail)?)?;
-    let delivered = RecordBatch::try_from_iter([
-        ("municipality", integers(parameters.income_delivered.keys().map(|code| i64::from(*code)).collect())),
-        (
-            "newest_month",
-            integers(parameters.income_delivered.values().map(|month| i64::from(*month)).collect()),
-        ),
-    ]);
-    session.register(INCOME_DELIVERED, delivered.map_err(fail)?)
+impl Parameters {
+    /// The parameters as tables, by the names that SQL reads them by.
+    fn tables(&self) -> Result<[(&'static str, RecordBatch); 2], ModelError> {
+        let fail = |error| ModelError::evaluation(AS_OF, error);
+        let integers = |values: Vec<i64>| -> ArrayRef { Arc::new(Int64Array::from(values)) };
+        let as_of = RecordBatch::try_from_iter([
+            ("as_of_day", integers(vec![day_of(self.as_of)])),
+            ("first_local_month", integers(vec![*local_months(self.as_of).start()])),
+        ]);
+        let codes = self.income_delivered.keys().map(|code| i64::from(*code)).collect();
+        let months = self.income_delivered.values().map(|month| i64::from(*month)).collect();
+        let delivered = RecordBatch::try_from_iter([
+            ("municipality", integers(codes)),
+            ("newest_month", integers(months)),
+        ]);
+        Ok([(AS_OF, as_of.map_err(fail)?), (INCOME_DELIVERED, delivered.map_err(fail)?)])
+    }
 }
 
 impl Model {
-    fn of_persons(&self) -> impl Iterator<Item = &SqlModel> {
+    /// The models that are not about published figures, in the order of their evaluation.
+    pub fn of_persons(&self) -> impl Iterator<Item = &SqlModel> {
         self.models.iter().filter(|model| model.domain != Domain::Official)
     }
 
@@ -225,8 +228,7 @@ impl Model {
     ) -> Result<PersonResult, ModelError> {
         let session = Session::single();
         session.register(EVENT_PERSON, histories.rows.clone())?;
-        parameters(&session, with)?;
-        self.register_reference(&session)?;
+        self.register_inputs(&session, with)?;
         let mut result = PersonResult { cells: Cells::new(), next: Vec::new() };
         for model in
             self.of_persons().filter(|model| !model.header.derived && model.header.layer < Layer::Published)
@@ -283,8 +285,7 @@ impl Model {
         needed: Option<BTreeSet<String>>,
     ) -> Result<Cells, ModelError> {
         let session = Session::default();
-        parameters(&session, with)?;
-        self.register_reference(&session)?;
+        self.register_inputs(&session, with)?;
         for (name, batch) in cells {
             session.register(name, batch.clone())?;
         }
@@ -316,17 +317,28 @@ impl Model {
         Ok(self.empty_cells.get_or_init(|| cells).clone())
     }
 
-    fn register_reference(&self, session: &Session) -> Result<(), ModelError> {
-        for (name, batch) in &self.reference {
-            session.register(&format!("{REFERENCE}{name}"), batch.clone())?;
-        }
-        Ok(())
+    /// What the models of persons read beside the events, by name: parameters and reference tables.
+    ///
+    /// # Errors
+    /// Only if Arrow fails, which is a bug.
+    pub fn inputs(&self, with: &Parameters) -> Result<BTreeMap<String, RecordBatch>, ModelError> {
+        let parameters = with.tables()?.map(|(name, rows)| (name.to_owned(), rows));
+        let reference =
+            self.reference.iter().map(|(name, rows)| (format!("{REFERENCE}{name}"), rows.clone()));
+        Ok(parameters.into_iter().chain(reference).collect())
+    }
+
+    fn register_inputs(&self, session: &Session, with: &Parameters) -> Result<(), ModelError> {
+        self.inputs(with)?.into_iter().try_for_each(|(name, rows)| session.register(&name, rows))
     }
 }
 
 /// Brings the columns of a measure into order, grain first, and refuses anything but Int64 and text in the grain and
 /// Int64 beside it.
-fn checked(model: &SqlModel, batch: RecordBatch) -> Result<RecordBatch, ModelError> {
+///
+/// # Errors
+/// [`ModelError::Contract`] if it is not so.
+pub fn checked(model: &SqlModel, batch: RecordBatch) -> Result<RecordBatch, ModelError> {
     let contract = |message: String| ModelError::Contract { model: model.path.clone(), message };
     let schema = batch.schema();
     let grain = &model.header.grain;

@@ -11,8 +11,9 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Distinct, Expr, LogicalPlan};
-use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
+use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 
+use crate::catalogue::tables_of;
 use crate::error::ModelError;
 use crate::functions;
 
@@ -36,12 +37,14 @@ impl Default for Session {
 }
 
 impl Session {
-    fn with(mut config: SessionConfig, piece_rows: Option<usize>) -> Self {
-        // Published tables promise plain Utf8.
-        config.options_mut().sql_parser.map_string_types_to_utf8view = false;
-        let context = SessionContext::new_with_config(config);
+    fn with(config: SessionConfig, piece_rows: Option<usize>) -> Self {
+        Self { piece_rows, ..Self::over(SessionContext::new_with_config(plain_texts(config))) }
+    }
+
+    /// A session over a context that knows tables of its own; its options are those of [`plain_texts`].
+    pub fn over(context: SessionContext) -> Self {
         functions::register(&context);
-        Self { context, piece_rows }
+        Self { context, piece_rows: None }
     }
 
     /// A session on one thread: its caller runs several side by side, each over other persons.
@@ -75,17 +78,49 @@ impl Session {
         self.collect(sql).await.map_err(|error| ModelError::evaluation(name, error))
     }
 
-    async fn collect(&self, sql: &str) -> Result<RecordBatch, DataFusionError> {
+    /// Names of the tables that a query reads.
+    ///
+    /// # Errors
+    /// If it is no valid SQL.
+    pub fn reads(&self, name: &str, sql: &str) -> Result<BTreeSet<String>, ModelError> {
+        let state = self.context.state();
+        let statement = state.sql_to_statement(sql, &state.config_options().sql_parser.dialect);
+        statement
+            .and_then(|statement| tables_of(&statement))
+            .map_err(|error| ModelError::evaluation(name, error))
+    }
+
+    /// Plans a query without running it.
+    ///
+    /// # Errors
+    /// As [`Session::query`].
+    pub async fn plan(&self, name: &str, sql: &str) -> Result<DataFrame, ModelError> {
+        self.frame(sql).await.map_err(|error| ModelError::evaluation(name, error))
+    }
+
+    async fn frame(&self, sql: &str) -> Result<DataFrame, DataFusionError> {
         // Queries only: nothing that would touch files or change the session.
         let options =
             SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         let frame = self.context.sql_with_options(sql, options).await?;
         refuse_keys_after_unnest(frame.logical_plan())?;
+        Ok(frame)
+    }
+
+    async fn collect(&self, sql: &str) -> Result<RecordBatch, DataFusionError> {
+        let frame = self.frame(sql).await?;
         let schema = Arc::new(Schema::new(frame.schema().fields().clone()));
         let batches = frame.collect().await?;
         let batch = concat_batches(&schema, &batches)?;
         plain_text(batch)
     }
+}
+
+/// Options under which texts are plain Utf8, as published tables promise.
+pub fn plain_texts(mut config: SessionConfig) -> SessionConfig {
+    config.options_mut().sql_parser.map_string_types_to_utf8view = false;
+    config.options_mut().execution.parquet.schema_force_view_types = false;
+    config
 }
 
 /// Refuses what DataFusion 55 answers wrongly: it takes the key of a `GROUP BY` for unique even after an `unnest` of its

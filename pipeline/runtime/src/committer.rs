@@ -143,7 +143,7 @@ pub struct Committer {
 }
 
 /// The event schema of a topic.
-pub(crate) fn schema_of(topic: Topic) -> SchemaRef {
+pub fn schema_of(topic: Topic) -> SchemaRef {
     match topic {
         Topic::Deliveries => delivery::schema(),
         Topic::Payments | Topic::Cases | Topic::Income => person::schema(),

@@ -16,6 +16,7 @@ use rettidig_model::Model;
 use rettidig_model::contract::Table;
 use rettidig_model::evaluation::disclosed_schema;
 use rettidig_model::local::{self, from_rows};
+use rettidig_model::persons::Cells;
 
 use crate::RuntimeError;
 use crate::committer::schema_of;
@@ -45,7 +46,19 @@ pub struct Comparison {
 /// # Errors
 /// [`RuntimeError::Stop`] if there is no epoch, a file is damaged, or the model is not the epoch's.
 pub async fn recompute(store: &Store, model: &Model) -> Result<Comparison, RuntimeError> {
-    let (manifest, _) = newest(store).await?;
+    compare_epoch(store, model, &newest(store).await?.0, None).await
+}
+
+/// Compares an epoch with a recomputation; `made` are the cells of its persons if another engine made them of the log.
+///
+/// # Errors
+/// As [`recompute`].
+pub async fn compare_epoch(
+    store: &Store,
+    model: &Model,
+    manifest: &Manifest,
+    made: Option<&Cells>,
+) -> Result<Comparison, RuntimeError> {
     if !manifest.is_of(model) {
         return Err(RuntimeError::stop(
             format!("recomputing epoch {}", manifest.epoch),
@@ -53,17 +66,17 @@ pub async fn recompute(store: &Store, model: &Model) -> Result<Comparison, Runti
             "run the program once so that it commits an epoch with this model",
         ));
     }
-    let tables = tables_of_log(store, model, &manifest, None).await?;
+    let tables = tables_of_log(store, model, manifest, None).await?;
     let mut comparison =
         Comparison { epoch: manifest.epoch, cells: 0, mismatches: 0, by_table: BTreeMap::new() };
     for (name, recomputed) in &tables {
         let Some(table) = Table::named(name) else { continue };
-        let (cells, mismatches) = compare(table, &committed(store, &manifest, table).await?, recomputed)?;
+        let (cells, mismatches) = compare(table, &committed(store, manifest, table).await?, recomputed)?;
         comparison.cells += cells;
         comparison.mismatches += mismatches;
         comparison.by_table.insert((*name).to_owned(), mismatches);
     }
-    let (cells, mismatches) = recompute_persons(store, model, &manifest).await?;
+    let (cells, mismatches) = compare_persons(store, model, manifest, made).await?;
     comparison.cells += cells;
     comparison.mismatches += mismatches.values().sum::<u64>();
     comparison.by_table.extend(mismatches);
@@ -88,16 +101,34 @@ pub(crate) async fn recompute_persons(
     model: &Model,
     manifest: &Manifest,
 ) -> Result<(u64, BTreeMap<String, u64>), RuntimeError> {
+    compare_persons(store, model, manifest, None).await
+}
+
+async fn compare_persons(
+    store: &Store,
+    model: &Model,
+    manifest: &Manifest,
+    made: Option<&Cells>,
+) -> Result<(u64, BTreeMap<String, u64>), RuntimeError> {
     let with = parameters_of(manifest);
     let model = Arc::new(model.clone());
     let limits = Limits { audit_rows: 400_000, ..Limits::default() };
     let entry = &manifest.persons;
-    let files = entry.log_files(store).await?;
-    let log = PersonLog::open(store.clone(), limits, Owned::all(), &files).await?;
     let known = State::open(store.clone(), Arc::clone(&model), entry, with.clone(), true, limits).await?;
-    let mut audit = Audit::default();
-    while audit.step(&log, &model, &with, known.cells(), manifest.committed_at).await?.is_none() {}
-    let mut mismatches = audit.by_measure().clone();
+    let mut mismatches = match made {
+        Some(cells) => {
+            let mut made = known.cells().empty_like()?;
+            made.add(cells, 1)?;
+            known.cells().mismatches(&made)?
+        }
+        None => {
+            let files = entry.log_files(store).await?;
+            let log = PersonLog::open(store.clone(), limits, Owned::all(), &files).await?;
+            let mut audit = Audit::default();
+            while audit.step(&log, &model, &with, known.cells(), manifest.committed_at).await?.is_none() {}
+            audit.by_measure().clone()
+        }
+    };
     let mut states = Vec::with_capacity(manifest.local.len());
     for entry in manifest.local.values() {
         states.push(store.get_parquet(entry, local::schema()).await?);

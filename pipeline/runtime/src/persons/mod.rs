@@ -102,7 +102,7 @@ impl PersonsEntry {
     ///
     /// # Errors
     /// [`RuntimeError::Stop`] if the list of the buckets is gone or damaged.
-    pub(crate) async fn log_files(&self, store: &Store) -> Result<LogFiles, RuntimeError> {
+    pub async fn log_files(&self, store: &Store) -> Result<LogFiles, RuntimeError> {
         let buckets = match &self.buckets {
             Some(file) => {
                 let attempt = format!("opening {}", file.path);
