@@ -232,6 +232,14 @@ fn main() -> ExitCode {
     }
 }
 
+/// Does something that lets go of what it made on the way when it is told to stop.
+async fn stoppable<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::select! {
+        result = work => result,
+        () = run::signalled() => anyhow::bail!("stopped before it was done"),
+    }
+}
+
 async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo(demo) => demo::demo(demo).await?,
@@ -240,8 +248,8 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             Err(errors) => return Ok(tools::report(&errors)),
         },
         Command::Check { config, online } => return Ok(tools::check(config.as_deref(), online).await),
-        Command::Query(query) => tools::query(&query).await?,
-        Command::Recompute(recompute) => return tools::recompute(&recompute).await,
+        Command::Query(query) => stoppable(tools::query(&query)).await?,
+        Command::Recompute(recompute) => return stoppable(tools::recompute(&recompute)).await,
         Command::Explain(explain) => tools::explain(&explain).await?,
         Command::Load(load) => door::load_files(&load).await?,
         Command::DeadLetters(letters) => return letters::dead_letters(&letters).await,

@@ -126,6 +126,8 @@ fn a_cluster_and_this_process_give_what_the_epoch_says() {
     let log = folder.path().join("scheduler.log");
     let mut processes = vec![Process::start(&["scheduler", "--bind", &address], &log)];
     wait_for(scheduler, &log);
+    let idle = complaint(&["query", "SELECT 1", "--on", &on, "--data", data]);
+    assert!(idle.contains("no executor") && idle.contains("rettidig ballista executor"), "{idle}");
     let works = [folder.path().join("first"), folder.path().join("second")];
     for (port, work) in ports.iter().zip(&works) {
         std::fs::create_dir(work).expect("folder");

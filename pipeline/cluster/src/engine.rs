@@ -1,5 +1,6 @@
 //! Where SQL over the whole log runs.
 
+use std::error::Error as _;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -8,10 +9,8 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use rettidig_model::session::plain_texts;
 use rettidig_runtime::RuntimeError;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
-/// How long a scheduler may take to accept a connection.
+/// How long a scheduler may take to say that it is ready.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Where SQL over the whole log runs.
@@ -48,19 +47,35 @@ impl On {
         let Self::Ballista(address) = self else {
             return Ok(SessionContext::new_with_config(plain_texts(SessionConfig::new())));
         };
-        let attempt = format!("reaching the Ballista scheduler at {address}");
-        let remedy =
-            "start one with `rettidig ballista scheduler`, or name another with --on ballista://HOST:PORT";
-        let stop = |cause: String| RuntimeError::stop(&attempt, cause, remedy);
-        match timeout(CONNECT, TcpStream::connect(address)).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(stop(error.to_string())),
-            Err(_) => return Err(stop(format!("no answer within {} s", CONNECT.as_secs()))),
+        let stop = |cause: String, remedy: &str| {
+            RuntimeError::stop(format!("asking the Ballista scheduler at {address}"), cause, remedy)
+        };
+        // Without an executor a query would wait for ever.
+        let ready = reqwest::Client::builder().timeout(CONNECT).build();
+        let ready = match ready {
+            Ok(client) => client.get(format!("http://{address}/readyz")).send().await,
+            Err(error) => Err(error),
+        };
+        match ready.map(|answer| answer.status().as_u16()) {
+            Ok(200) => {}
+            Ok(503) => {
+                let remedy = format!("start some with `rettidig ballista executor --scheduler {address}`");
+                return Err(stop("it has no executor".to_owned(), &remedy));
+            }
+            Ok(status) => {
+                let cause = format!("what listens there is none: it answers /readyz with {status}");
+                return Err(stop(cause, "name another with --on ballista://HOST:PORT"));
+            }
+            Err(error) => {
+                let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+                let remedy = "start one with `rettidig ballista scheduler`, or name another with --on ballista://HOST:PORT";
+                return Err(stop(cause, remedy));
+            }
         }
         let config = plain_texts(SessionConfig::new_with_ballista());
         let state = SessionStateBuilder::new().with_default_features().with_config(config).build();
         let context = SessionContext::remote_with_state(&format!("ballista://{address}"), state).await;
-        context.map_err(|error| stop(error.to_string()))
+        context.map_err(|error| stop(error.to_string(), "report this as a bug"))
     }
 }
 

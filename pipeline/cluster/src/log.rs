@@ -1,10 +1,11 @@
 //! The whole log of a data folder as tables.
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
@@ -34,6 +35,9 @@ const LOG_PERSONS: &str = "log_persons";
 
 /// What makes [`EVENT_PERSON`] of them.
 const EVENT_PERSON_SQL: &str = include_str!("event_person.sql");
+
+/// Age at which nobody works in a scratch folder any more.
+const FORGOTTEN: Duration = Duration::from_secs(7 * 86_400);
 
 /// Topics whose log stands in the manifest, and the names of their tables.
 const LOGS: [(Topic, &str); 3] = [
@@ -72,6 +76,18 @@ fn failed(name: &str, error: DataFusionError) -> RuntimeError {
     ModelError::evaluation(name, error).into()
 }
 
+/// Removes what questions left behind that were killed long ago.
+fn remove_forgotten(scratches: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(scratches)? {
+        let entry = entry?;
+        let age = entry.metadata()?.modified()?.elapsed();
+        if age.is_ok_and(|age| age > FORGOTTEN) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 impl<'m> WholeLog<'m> {
     /// Opens the log that a manifest names, below a data folder. What is made of it is written into a folder of its own there,
     /// which goes with this value.
@@ -86,7 +102,8 @@ impl<'m> WholeLog<'m> {
     ) -> Result<Self, RuntimeError> {
         let folder = folder.canonicalize().map_err(|error| stop(folder, error))?;
         let scratches = folder.join("scratch");
-        std::fs::create_dir_all(&scratches).map_err(|error| stop(&scratches, error))?;
+        fs::create_dir_all(&scratches).map_err(|error| stop(&scratches, error))?;
+        remove_forgotten(&scratches).map_err(|error| stop(&scratches, error))?;
         let scratch = Builder::new().prefix("whole-log-").tempdir_in(&scratches);
         let scratch = scratch.map_err(|error| stop(&scratches, error))?;
         let context = on.context().await?;
@@ -155,7 +172,7 @@ impl<'m> WholeLog<'m> {
     async fn store(&self, name: &str, sql: &str) -> Result<(), RuntimeError> {
         let begun = Instant::now();
         let path = self.scratch.path().join(name);
-        std::fs::create_dir(&path).map_err(|error| stop(&path, error))?;
+        fs::create_dir(&path).map_err(|error| stop(&path, error))?;
         let frame = self.session.plan(name, sql).await?;
         let schema: Schema = frame.schema().as_arrow().clone();
         let to = format!("{}/", path.display());

@@ -12,8 +12,8 @@ use crate::store::Store;
 /// Epochs whose files are kept.
 const EPOCHS_KEPT: u64 = 8;
 
-/// Folders of immutable files, and of what a query over the whole log was about to make when it died.
-const FOLDERS: [&str; 4] = ["log", "state", "tables/files", "scratch"];
+/// Folders of immutable files.
+const FOLDERS: [&str; 3] = ["log", "state", "tables/files"];
 
 /// Files that the kept epochs need, of which `newest` is the last.
 #[derive(Default)]
