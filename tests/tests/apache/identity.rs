@@ -5,7 +5,8 @@ use rdkafka::config::ClientConfig;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rettidig_event::Topic;
 use rettidig_runtime::kafka::create_topics;
-use rettidig_runtime::{RuntimeError, Worker};
+use rettidig_runtime::{EpochReport, RuntimeError, Worker};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{Cluster, figure, limited, produce, worker};
 
@@ -57,6 +58,35 @@ async fn retention_that_deletes_unread_messages_is_refused_and_so_is_a_topic_mad
         while create_topics(&kafka).await.is_err() {}
         let error = refused(worker(folder.path(), &kafka).await);
         assert!(error.contains("made again"), "{error}");
+    })
+    .await;
+}
+
+/// Goal: a reader notices that the topic under it is another one, although it goes on where the reader stands. Method: the
+/// topic is deleted and made again with more messages than were read, while the reader lives.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_made_again_with_more_messages_under_a_reader_is_refused() {
+    limited(async {
+        let cluster = Cluster::fresh().await;
+        let kafka = cluster.open();
+        let folder = tempfile::tempdir().expect("folder");
+        create_topics(&kafka).await.expect("topics");
+        produce(&kafka, &figures(&[101, 147])).await;
+        let mut reader = worker(folder.path(), &kafka).await.expect("worker");
+        assert_eq!(reader.catch_up().await.expect("catch up").expect("an epoch").events, 2);
+        let admin = cluster.admin();
+        let gone =
+            admin.delete_topics(&[Topic::Official.name()], &AdminOptions::new()).await.expect("deleted");
+        assert!(gone.iter().all(Result::is_ok));
+        while create_topics(&kafka).await.is_err() {}
+        produce(&kafka, &figures(&[151, 153, 155, 157, 159, 161])).await;
+        let stop = CancellationToken::new();
+        let mut epochs = 0;
+        let mut watch = |step: Result<&EpochReport, &RuntimeError>| epochs += u32::from(step.is_ok());
+        let error = reader.run(&stop, &mut watch).await.expect_err("refused");
+        assert!(matches!(error, RuntimeError::Stop { .. }) && epochs == 0, "{epochs} epochs, {error}");
+        let error = error.to_string();
+        assert!(error.contains("made again") && error.contains("start with an empty data folder"), "{error}");
     })
     .await;
 }

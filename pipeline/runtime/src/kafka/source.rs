@@ -195,8 +195,8 @@ impl KafkaSource {
             )) => Err(RuntimeError::stop(
                 "reading the topics",
                 code,
-                "messages were deleted before they were read: see the topic's retention; start with an empty data \
-                 folder and let the connectors send again",
+                "the topic was deleted and made again, or messages were deleted before they were read (see its \
+                 retention): start with an empty data folder and let the connectors send again",
             )),
             Err(error) => Err(RuntimeError::retry("reading the topics", error)),
         }
