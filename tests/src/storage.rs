@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::Path as Folder;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -34,6 +35,8 @@ struct Plan {
     death: Option<(u64, Fault)>,
     /// Writes of paths that begin so fail so often.
     failing: Option<(String, Fault, u32)>,
+    /// How long each reading or writing of a file takes longer.
+    delay: Duration,
     /// Every step fails with this chance (one in so many), drawn from here.
     random: Option<(fastrand::Rng, u32)>,
 }
@@ -68,6 +71,11 @@ impl Faults {
     /// Fails one step in so many.
     pub fn fail_at_random(&self, seed: u64, one_in: u32) {
         self.plan(|plan| plan.random = Some((fastrand::Rng::with_seed(seed), one_in)));
+    }
+
+    /// Makes each reading or writing of a file take longer.
+    pub fn delay(&self, by: Duration) {
+        self.plan(|plan| plan.delay = by);
     }
 
     /// Everything goes well again.
@@ -117,7 +125,16 @@ impl FaultyStorage {
         Self { folder: LocalFileSystem::new_with_prefix(folder).expect("a folder"), faults }
     }
 
+    /// Takes as long as it takes.
+    async fn wait(&self) {
+        let delay = self.faults.plan(|plan| plan.delay);
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+    }
+
     async fn put_with(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.wait().await;
         match self.faults.step(location, true) {
             None => self.folder.put_opts(location, payload, options).await,
             Some(Fault::Refused) => Err(failed()),
@@ -163,6 +180,7 @@ impl ObjectStore for FaultyStorage {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.wait().await;
         match self.faults.step(location, false) {
             None => self.folder.get_opts(location, options).await,
             Some(_) => Err(failed()),
@@ -170,6 +188,7 @@ impl ObjectStore for FaultyStorage {
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.wait().await;
         match self.faults.step(location, false) {
             None => self.folder.get_ranges(location, ranges).await,
             Some(_) => Err(failed()),

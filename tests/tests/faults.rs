@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Days, TimeDelta, Utc};
 use rettidig_event::{ManualClock, Topic};
@@ -299,6 +300,58 @@ async fn storage_that_fails_now_and_then_is_tried_again_until_all_is_there() {
         assert!(failures > 0, "seed {seed}: nothing has failed");
         same(engine.manifest().expect("an epoch"), &expected, &format!("seed {seed}, {failures} failures"));
     }
+}
+
+/// Goal: a source that sends everything again changes nothing. Method: the whole stream comes a second time, at other
+/// offsets, in one piece and backwards; tables, cells and log stay the files they were, and every event counts as a duplicate.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_sent_again_changes_nothing() {
+    let work = Work::new(1);
+    let folder = tempfile::tempdir().expect("folder");
+    let store = Store::local(folder.path()).expect("store");
+    let before = work.run_with_restarts(&store, || panic!("nothing fails")).await;
+    let clock = Arc::new(ManualClock::new(Work::instant(PIECES - 1)));
+    let mut engine = work.open(&store, &clock).await.expect("an engine");
+    let mut again: BTreeMap<Topic, Vec<Vec<u8>>> = BTreeMap::new();
+    for (topic, messages) in work.pieces.iter().flatten() {
+        again.entry(*topic).or_default().extend(messages.iter().map(|message| message.payload.clone()));
+    }
+    let mut sent = 0;
+    for (topic, payloads) in again {
+        sent += payloads.len() as u64;
+        let first = before.positions[topic.name()][&0].next;
+        let messages: Vec<OwnedMessage> = (first..)
+            .zip(payloads.into_iter().rev())
+            .map(|(offset, payload)| OwnedMessage { partition: 0, offset, payload })
+            .collect();
+        assert_eq!(engine.accept(topic, &messages).await.expect("accepted"), []);
+    }
+    assert_eq!(engine.settle().await.expect("settled"), []);
+    let report = engine.commit().await.expect("committed");
+    assert_eq!((report.duplicates, report.events), (sent, 0));
+    let after = engine.manifest().expect("an epoch");
+    assert_eq!(
+        (&after.tables, &after.local, &after.disclosed),
+        (&before.tables, &before.local, &before.disclosed)
+    );
+    assert_eq!((&after.log, &after.persons.cells), (&before.log, &before.persons.cells));
+    assert_eq!(after.persons.rows, before.persons.rows);
+    assert_eq!(recompute(&store, &work.model).await.expect("recomputed").mismatches, 0);
+}
+
+/// Goal: slow storage delays and changes nothing. Method: every step takes a while; the manifests are those of quick storage.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn storage_that_is_slow_ends_in_the_same() {
+    let work = Work::new(2);
+    let (expected, _) = work.undisturbed().await;
+    let folder = tempfile::tempdir().expect("folder");
+    let faults = Faults::default();
+    faults.delay(Duration::from_millis(30));
+    let store = faulty(folder.path(), &faults);
+    let begun = Instant::now();
+    let manifest = work.run_with_restarts(&store, || panic!("nothing fails")).await;
+    assert!(begun.elapsed() > Duration::from_secs(1), "it was slow");
+    same(&manifest, &expected, "slow storage");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
