@@ -1,10 +1,12 @@
 //! Apache Kafka beside what it feeds: the same payments read by a bare consumer, by one process, and by workers and a
 //! committer; then how fresh what follows is.
 //!
-//! `scripts/bench.sh --bench apache -- DIR ROWS [SECONDS]`. Starts one broker (`RETTIDIG_KAFKA_JARS`, see `scripts/kafka.sh`),
+//! `scripts/bench.sh --bench apache -- DIR ROWS [SECONDS [RATE [WORKERS]]]`. Starts one broker (`RETTIDIG_KAFKA_JARS`, see `scripts/kafka.sh`),
 //! produces ROWS payments of the simulator, and times how long it takes to have them all: librdkafka with no work at all, one
-//! process, one and two workers (tasks of this process, as the broker is on these two cores too). After each, 100 payments a
-//! second arrive for SECONDS (30): their freshness is from producing to the committed epoch.
+//! process, one and two workers (tasks of this process, as the broker is on these two cores too), or only with WORKERS (0: one
+//! process). After each, RATE (100) payments a second arrive for SECONDS (30): their freshness is from producing to the
+//! committed epoch. What waits at most and the memory at the beginning, halfway and at the end tell how a load is borne that is
+//! more than can be worked off, and how soon that is made up for.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the figures are the output")]
 #![allow(clippy::cast_precision_loss, reason = "figures for people")]
@@ -38,9 +40,16 @@ const NOW: &str = "2026-08-01T10:00:00Z";
 /// Rows written at once.
 const PIECE: u64 = 10_000;
 
-/// Payments that arrive a second, in batches so many times a second.
-const PER_SECOND: u64 = 100;
+/// Batches of payments that arrive a second.
 const BATCHES: u64 = 10;
+
+/// What follows the payments that are there at first.
+#[derive(Debug, Clone, Copy)]
+struct Load {
+    seconds: u64,
+    /// Payments a second.
+    rate: u64,
+}
 
 /// As in the program.
 #[global_allocator]
@@ -52,8 +61,10 @@ fn main() -> anyhow::Result<()> {
         eprintln!("give a folder and a number of rows");
         return Ok(());
     };
-    let seconds = arguments.get(2).map_or(Ok(30), |seconds| seconds.parse())?;
-    tokio::runtime::Runtime::new()?.block_on(measure(PathBuf::from(folder), rows.parse()?, seconds))
+    let number = |place: usize| arguments.get(place).map(|text| text.parse::<u64>()).transpose();
+    let load = Load { seconds: number(2)?.unwrap_or(30), rate: number(3)?.unwrap_or(100) };
+    let only = number(4)?;
+    tokio::runtime::Runtime::new()?.block_on(measure(PathBuf::from(folder), rows.parse()?, load, only))
 }
 
 /// Payments that never end.
@@ -166,11 +177,18 @@ fn roles(
     Ok((snapshots, running))
 }
 
-async fn measure(folder: PathBuf, rows: u64, seconds: u64) -> anyhow::Result<()> {
+/// Memory of this process, MiB.
+fn resident() -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? / 1_024)
+}
+
+async fn measure(folder: PathBuf, rows: u64, load: Load, only: Option<u64>) -> anyhow::Result<()> {
     let cluster = Apache::start_with(1, &Settings::default())?;
     let kafka = KafkaConfig { brokers: cluster.bootstrap(), ..KafkaConfig::default() };
     create_topics_of_roles(&kafka).await?;
-    let more = 3 * seconds * PER_SECOND;
+    let more = 3 * load.seconds * load.rate;
     let mut payments = Payments::new(rows + more);
     let mut sink = KafkaSink::connect(&kafka)?;
     let begun = Instant::now();
@@ -180,7 +198,10 @@ async fn measure(folder: PathBuf, rows: u64, seconds: u64) -> anyhow::Result<()>
     }
     let rate = |rows: u64, time: Duration| rows as f64 / time.as_secs_f64() / 1e3;
     println!("produced {rows} payments: {:.0} thousand/s", rate(rows, begun.elapsed()));
-    for (what, workers) in [("one process", 0), ("1 worker", 1), ("2 workers", 2)] {
+    let all = [("one process", 0), ("1 worker", 1), ("2 workers", 2)];
+    for (what, workers) in
+        all.into_iter().filter(|(_, workers)| only.is_none_or(|only| only == *workers as u64))
+    {
         let there = ends(&kafka)?;
         let count = there.values().sum::<i64>() as u64;
         let bare = {
@@ -206,16 +227,22 @@ async fn measure(folder: PathBuf, rows: u64, seconds: u64) -> anyhow::Result<()>
         let mut fresh = Vec::new();
         let mut waiting: Vec<(Instant, BTreeMap<i32, i64>)> = Vec::new();
         let mut ticks = tokio::time::interval(Duration::from_millis(1_000 / BATCHES));
-        let mut left = seconds * BATCHES;
+        let mut left = load.seconds * BATCHES;
         let mut known = there;
+        let (mut last, mut lag_max, mut memory) = (Instant::now(), 0, vec![resident()?]);
         while left > 0 || !waiting.is_empty() {
             tokio::select! {
                 _ = ticks.tick(), if left > 0 => {
                     left -= 1;
                     let at = Instant::now();
-                    payments.produce(&mut sink, PER_SECOND / BATCHES).await?;
+                    payments.produce(&mut sink, load.rate / BATCHES).await?;
                     known.clone_from(&ends(&kafka)?);
                     waiting.push((at, known.clone()));
+                    lag_max = lag_max.max(waiting.len() as u64 * (load.rate / BATCHES));
+                    last = Instant::now();
+                    if left == load.seconds * BATCHES / 2 {
+                        memory.push(resident()?);
+                    }
                 }
                 changed = snapshots.changed() => {
                     changed?;
@@ -238,6 +265,13 @@ async fn measure(folder: PathBuf, rows: u64, seconds: u64) -> anyhow::Result<()>
             percentile(90),
             percentile(99),
             percentile(100)
+        );
+        memory.push(resident()?);
+        println!(
+            "{what}: {} payments a second for {} s: at most {lag_max} waited, all committed {:.1} s after the last; resident {memory:?} MiB",
+            load.rate,
+            load.seconds,
+            last.elapsed().as_secs_f64()
         );
         for process in running {
             process.abort();
