@@ -60,6 +60,9 @@ enum Command {
         /// Connect to Kafka too: reachable, trusted, allowed, topics as they must be. Changes nothing there.
         #[arg(long)]
         online: bool,
+        /// The part of the work whose topics and rights are looked at.
+        #[arg(long, value_enum, default_value_t = run::Role::All, requires = "online")]
+        role: run::Role,
     },
     /// Ask the published tables of the newest epoch in SQL.
     Query(Query),
@@ -247,7 +250,9 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             Ok(config) => run::run(config, role, instance).await?,
             Err(errors) => return Ok(tools::report(&errors)),
         },
-        Command::Check { config, online } => return Ok(tools::check(config.as_deref(), online).await),
+        Command::Check { config, online, role } => {
+            return Ok(tools::check(config.as_deref(), online, role).await);
+        }
         Command::Query(query) => stoppable(tools::query(&query)).await?,
         Command::Recompute(recompute) => return stoppable(tools::recompute(&recompute)).await,
         Command::Explain(explain) => tools::explain(&explain).await?,

@@ -10,7 +10,7 @@ use rettidig_connectors::http::tokio_pause;
 use rettidig_connectors::push;
 use rettidig_event::{Clock, Source, SystemClock};
 use rettidig_model::Model;
-use rettidig_runtime::kafka::{self, KafkaConfig, KafkaSink};
+use rettidig_runtime::kafka::{self, KafkaConfig, KafkaSink, Part};
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::persons::Limits;
 use rettidig_runtime::roles::{Setting, run_committer, run_worker};
@@ -38,6 +38,17 @@ pub enum Role {
     Worker,
     /// Waits to be elected, then takes what workers propose into epochs, with the official figures.
     Committer,
+}
+
+impl From<Role> for Part {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::All => Self::All,
+            Role::Connectors => Self::Connectors,
+            Role::Worker => Self::Worker,
+            Role::Committer => Self::Committer,
+        }
+    }
 }
 
 /// Runs until told to stop.

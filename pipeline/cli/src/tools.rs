@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::config::Config;
 use crate::output::{line, remark};
+use crate::run::Role;
 use crate::{Explain, Query, Recompute};
 
 /// Opens a folder that must be there already.
@@ -34,13 +35,13 @@ pub fn report(errors: &[String]) -> ExitCode {
     if errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Checks configuration and model; with `online`, the cluster too.
-pub async fn check(file: Option<&Path>, online: bool) -> ExitCode {
+/// Checks configuration and model; with `online`, what a role needs of the cluster too.
+pub async fn check(file: Option<&Path>, online: bool, role: Role) -> ExitCode {
     let config = Config::load(file);
     let mut errors = Vec::new();
     match (&config, online) {
         (Ok(config), true) => match config.kafka() {
-            Some(kafka) => errors.extend(preflight::findings(&kafka).await),
+            Some(kafka) => errors.extend(preflight::findings(&kafka, role.into()).await),
             None => remark("kafka.brokers names no cluster: the embedded broker needs no check"),
         },
         (Ok(_), false) => {}

@@ -17,11 +17,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use rettidig_event::Topic;
 
 use crate::RuntimeError;
-use crate::engine::TOPICS;
-use crate::kafka::{GROUP, KafkaConfig, named};
+use crate::kafka::{GROUP, KafkaConfig, Need, Part, TopicSpec, named};
 
 /// How long the broker may take to answer for the first time.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -67,20 +65,25 @@ impl ClientContext for Told {
 
 impl ConsumerContext for Told {}
 
-/// Everything that is wrong between these settings and the broker; empty if the pipeline can run.
-pub async fn findings(config: &KafkaConfig) -> Vec<String> {
+/// Everything that is wrong between these settings and the broker for a part of the work; empty if it can run.
+pub async fn findings(config: &KafkaConfig, part: Part) -> Vec<String> {
     let findings = match config.client() {
-        Ok(client) => connected(&client, config).await.unwrap_or_else(|error| vec![error.to_string()]),
+        Ok(client) => connected(&client, config, part).await.unwrap_or_else(|error| vec![error.to_string()]),
         Err(error) => vec![error.to_string()],
     };
     findings.into_iter().map(|finding| without_secrets(finding, config)).collect()
 }
 
-async fn connected(client: &ClientConfig, config: &KafkaConfig) -> Result<Vec<String>, RuntimeError> {
+async fn connected(
+    client: &ClientConfig,
+    config: &KafkaConfig,
+    part: Part,
+) -> Result<Vec<String>, RuntimeError> {
     let told = Told::default();
     let mut reading = client.clone();
     reading
-        .set("group.id", GROUP)
+        // Who reads nothing joins no group; the client wants a name nevertheless.
+        .set("group.id", part.group().unwrap_or(GROUP))
         .set("enable.auto.commit", "false")
         .set("auto.offset.reset", "error")
         .set("enable.partition.eof", "true");
@@ -94,17 +97,17 @@ async fn connected(client: &ClientConfig, config: &KafkaConfig) -> Result<Vec<St
         };
         let metadata = first_answer(&consumer, &told)
             .ok_or_else(|| cause_of_silence(&told.all(), &brokers, user.as_deref()))?;
-        let (topics, mut findings) = topics(&consumer, &metadata);
-        findings.extend(reads(&consumer, &topics));
-        Ok((topics, findings))
+        let (needs, mut findings) = topics(&consumer, &metadata, part);
+        findings.extend(reads(&consumer, &needs, part));
+        Ok((needs, findings))
     });
     let looked = looked.await.map_err(|error| RuntimeError::retry("looking at Kafka", error))?;
-    let (topics, mut findings) = match looked {
+    let (needs, mut findings) = match looked {
         Ok(found) => found,
         Err(finding) => return Ok(vec![finding]),
     };
     // What was found so far is told whatever comes of the rest.
-    match settings(client, &topics).await {
+    match settings(client, &needs).await {
         Ok((settings, others)) => {
             findings.extend(others);
             match writes(client, &settings).await {
@@ -181,19 +184,19 @@ fn cause_of_silence(told: &[(RDKafkaErrorCode, String)], brokers: &str, user: Op
 }
 
 /// Which topics are there, and what is wrong with their number of partitions.
-fn topics(consumer: &BaseConsumer<Told>, metadata: &Metadata) -> (Vec<Topic>, Vec<String>) {
+fn topics(consumer: &BaseConsumer<Told>, metadata: &Metadata, part: Part) -> (Vec<Need>, Vec<String>) {
     let (mut there, mut findings) = (Vec::new(), Vec::new());
-    for topic in Topic::ALL {
-        let (name, wanted) = (topic.name(), topic.partitions());
+    for need in part.needs() {
+        let (name, wanted) = (need.topic.name, need.topic.partitions);
         let Some(found) = metadata.topics().iter().find(|found| found.name() == name) else {
             let asked = consumer.fetch_metadata(Some(name), ANSWER_WITHIN);
             let code = asked.as_ref().ok().and_then(|found| found.topics().first()?.error());
             let is_refused =
                 code.map(RDKafkaErrorCode::from) == Some(RDKafkaErrorCode::TopicAuthorizationFailed);
-            findings.push(if is_refused { unseen(topic) } else { unknown(topic) });
+            findings.push(if is_refused { unseen(&need) } else { unknown(&need.topic) });
             continue;
         };
-        there.push(topic);
+        there.push(need);
         let count = found.partitions().len();
         if i32::try_from(count).is_ok_and(|count| count < wanted) {
             findings.push(format!(
@@ -205,19 +208,22 @@ fn topics(consumer: &BaseConsumer<Told>, metadata: &Metadata) -> (Vec<Topic>, Ve
     (there, findings)
 }
 
-fn unknown(topic: Topic) -> String {
+fn unknown(topic: &TopicSpec) -> String {
     format!(
         "topic {} does not exist: create it with {} partitions, retention.ms={} and max.message.bytes={}, or let this \
          user create topics",
-        topic.name(),
-        topic.partitions(),
-        topic.retention_ms(),
-        topic.max_message_bytes()
+        topic.name, topic.partitions, topic.retention_ms, topic.max_message_bytes
     )
 }
 
-fn unseen(topic: Topic) -> String {
-    let (name, needed) = (topic.name(), if TOPICS.contains(&topic) { "Read and Write" } else { "Write" });
+fn unseen(need: &Need) -> String {
+    let name = need.topic.name;
+    let needed = match (need.reads, need.writes) {
+        (true, true) => "Read and Write",
+        (true, false) => "Read",
+        (false, true) => "Write",
+        (false, false) => "Describe",
+    };
     format!(
         "topic {name}: this user may not even see it: allow {needed} on the topic {name} (helm/kafka-acls.yaml)"
     )
@@ -231,12 +237,12 @@ fn missing(operation: &str, resource: &str, name: &str) -> String {
 }
 
 /// Which topics and group may not be read. Errors do not say which topic they are about: one is asked after the other.
-fn reads(consumer: &BaseConsumer<Told>, topics: &[Topic]) -> Vec<String> {
+fn reads(consumer: &BaseConsumer<Told>, needs: &[Need], part: Part) -> Vec<String> {
     let mut findings = Vec::new();
     let mut group_refused = false;
     let mut place = TopicPartitionList::new();
-    for topic in topics.iter().filter(|topic| TOPICS.contains(topic)) {
-        let name = topic.name();
+    for need in needs.iter().filter(|need| need.reads) {
+        let name = need.topic.name;
         place = TopicPartitionList::new();
         let assigned =
             place.add_partition_offset(name, 0, Offset::End).and_then(|()| consumer.assign(&place));
@@ -252,8 +258,8 @@ fn reads(consumer: &BaseConsumer<Told>, topics: &[Topic]) -> Vec<String> {
     if place.count() > 0 && !group_refused && consumer.committed_offsets(place, ANSWER_WITHIN).is_err() {
         let _ = end_of_partition(consumer, &mut group_refused);
     }
-    if group_refused {
-        findings.push(missing("Read", "group", GROUP));
+    if let (true, Some(group)) = (group_refused, part.group()) {
+        findings.push(missing("Read", "group", group));
     }
     findings
 }
@@ -277,36 +283,38 @@ fn end_of_partition(consumer: &BaseConsumer<Told>, group_refused: &mut bool) -> 
 /// The settings of each topic, and what is wrong with them.
 async fn settings(
     client: &ClientConfig,
-    topics: &[Topic],
-) -> Result<(BTreeMap<Topic, ConfigResource>, Vec<String>), RuntimeError> {
-    if topics.is_empty() {
+    needs: &[Need],
+) -> Result<(BTreeMap<&'static str, (Need, ConfigResource)>, Vec<String>), RuntimeError> {
+    // Whose number of partitions alone matters may keep its settings to itself.
+    let needs: Vec<Need> = needs.iter().copied().filter(|need| need.reads || need.writes).collect();
+    if needs.is_empty() {
         return Ok((BTreeMap::new(), Vec::new()));
     }
     let attempt = "asking for the topics' settings";
     let retry = |error: KafkaError| RuntimeError::retry(attempt, named(&error));
     let admin: AdminClient<Told> = client.create_with_context(Told::default()).map_err(retry)?;
-    let asked: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic.name())).collect();
+    let asked: Vec<_> = needs.iter().map(|need| ResourceSpecifier::Topic(need.topic.name)).collect();
     let options = AdminOptions::new().request_timeout(Some(ANSWER_WITHIN));
     let answers = admin.describe_configs(&asked, &options).await.map_err(retry)?;
     let (mut settings, mut findings) = (BTreeMap::new(), Vec::new());
     for answer in answers {
         let found = answer.map_err(|code| retry(KafkaError::AdminOp(code)))?;
         let OwnedResourceSpecifier::Topic(name) = &found.specifier else { continue };
-        let Some(topic) = Topic::from_name(name) else { continue };
+        let Some(need) = needs.iter().find(|need| need.topic.name == name) else { continue };
         // The client passes a refusal on as an answer with nothing in it.
         if found.entries.is_empty() {
             let lacks = missing("DescribeConfigs", "topic", name);
             findings.push(format!("{lacks}; until then its settings and the right Write are not checked"));
         } else {
-            findings.extend(wrong_settings(topic, &found));
-            settings.insert(topic, found);
+            findings.extend(wrong_settings(&need.topic, &found));
+            settings.insert(need.topic.name, (*need, found));
         }
     }
     Ok((settings, findings))
 }
 
-fn wrong_settings(topic: Topic, found: &ConfigResource) -> Vec<String> {
-    let name = topic.name();
+fn wrong_settings(topic: &TopicSpec, found: &ConfigResource) -> Vec<String> {
+    let name = topic.name;
     let text = |key: &str| found.get(key).and_then(|entry| entry.value.as_deref());
     let number = |key: &str| text(key).and_then(|value| value.parse::<i64>().ok());
     let mut findings = Vec::new();
@@ -315,12 +323,12 @@ fn wrong_settings(topic: Topic, found: &ConfigResource) -> Vec<String> {
             "topic {name}: cleanup.policy is {policy}, which deletes events that are still needed: set it to delete"
         ));
     }
-    let bytes = i64::from(topic.max_message_bytes());
+    let bytes = i64::from(topic.max_message_bytes);
     if let Some(found) = number("max.message.bytes").filter(|found| *found < bytes) {
         findings.push(format!("topic {name}: max.message.bytes is {found}: raise it to {bytes}"));
     }
     // -1 keeps everything.
-    let retention = topic.retention_ms();
+    let retention = topic.retention_ms;
     if let Some(found) = number("retention.ms").filter(|found| (0..retention).contains(found)) {
         findings.push(format!(
             "topic {name}: retention.ms is {found}, shorter than an outage may be: raise it to {retention}"
@@ -332,7 +340,7 @@ fn wrong_settings(topic: Topic, found: &ConfigResource) -> Vec<String> {
 /// Which topics may not be written.
 async fn writes(
     client: &ClientConfig,
-    settings: &BTreeMap<Topic, ConfigResource>,
+    settings: &BTreeMap<&'static str, (Need, ConfigResource)>,
 ) -> Result<Vec<String>, RuntimeError> {
     let mut producing = client.clone();
     producing
@@ -342,8 +350,8 @@ async fn writes(
     let retry = |error: KafkaError| RuntimeError::retry("trying to write", named(&error));
     let producer: FutureProducer<Told> = producing.create_with_context(Told::default()).map_err(retry)?;
     let mut findings = Vec::new();
-    for (topic, _) in settings.iter().filter(|(_, settings)| refuses_the_future(settings)) {
-        let name = topic.name();
+    let tried = settings.iter().filter(|(_, (need, settings))| need.writes && refuses_the_future(settings));
+    for (name, _) in tried {
         let record = FutureRecord::<(), [u8]>::to(name).partition(0).timestamp(FAR_FUTURE_MS).payload(b"");
         match producer.send(record, ANSWER_WITHIN).await {
             // Of the two, a compacted topic answers with the second: a record has to have a key there.

@@ -2,16 +2,20 @@
 
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use rettidig_event::Topic;
-use rettidig_runtime::kafka::{KafkaConfig, create_topics};
+use rettidig_runtime::kafka::{KafkaConfig, Part, create_topics, create_topics_of_roles};
 use rettidig_runtime::preflight;
 use rettidig_tests::apache::free_port;
 
 use crate::acls::apply;
 use crate::support::{Cluster, limited, password};
 
-/// The findings; none of them holds a password.
+/// The findings of one process that does everything; none of them holds a password.
 async fn findings(kafka: &KafkaConfig) -> Vec<String> {
-    let findings = preflight::findings(kafka).await;
+    findings_of(kafka, Part::All).await
+}
+
+async fn findings_of(kafka: &KafkaConfig, part: Part) -> Vec<String> {
+    let findings = preflight::findings(kafka, part).await;
     let text = findings.join("\n");
     assert!(!text.contains("hemmelig"), "a secret is told: {text}");
     findings
@@ -99,6 +103,48 @@ async fn each_missing_right_is_named_with_its_topic() {
         let all = findings(&nobody).await;
         assert_eq!(all.len(), Topic::ALL.len(), "{all:#?}");
         assert!(all.iter().all(|finding| finding.contains("may not even see it: allow ")), "{all:#?}");
+    })
+    .await;
+}
+
+/// Goal: each role is told what it lacks and nothing else. Method: with the rules of `helm/kafka-acls.yaml` no role lacks anything;
+/// without one of them its role misses just that.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_role_is_told_what_it_lacks() {
+    limited(async {
+        let cluster = Cluster::fresh().await;
+        let folder = tempfile::tempdir().expect("folder");
+        create_topics(&cluster.open()).await.expect("topics");
+        apply(&cluster, None).await;
+        let worker = cluster.scram("worker", folder.path());
+        let missing = findings_of(&worker, Part::Worker).await;
+        assert!(missing.len() == 1 && missing[0].contains("rettidig.proposals"), "{missing:#?}");
+        create_topics_of_roles(&cluster.open()).await.expect("topics");
+        for (user, part) in
+            [("connector", Part::Connectors), ("worker", Part::Worker), ("committer", Part::Committer)]
+        {
+            let kafka = cluster.scram(user, folder.path());
+            assert_eq!(findings_of(&kafka, part).await, Vec::<String>::new(), "{user} lacks nothing");
+        }
+        for (user, part, name, operation, kind) in [
+            ("connector", Part::Connectors, "rettidig.official", "DescribeConfigs", "topic"),
+            ("worker", Part::Worker, "rettidig.proposals", "Write", "topic"),
+            ("worker", Part::Worker, "rettidig-worker", "Read", "group"),
+        ] {
+            apply(&cluster, Some((&format!("User:{user}"), name, operation))).await;
+            let found = findings_of(&cluster.scram(user, folder.path()), part).await;
+            let what = format!("allow the operation {operation} on the {kind} {name} ");
+            assert!(found.len() == 1 && found[0].contains(&what), "{what}: {found:#?}");
+        }
+        // Without any other right on it, a topic is not even seen.
+        for (name, operation) in [("rettidig.cases", "Describe"), ("rettidig.official", "Read")] {
+            apply(&cluster, Some(("User:committer", name, operation))).await;
+            let found = findings_of(&cluster.scram("committer", folder.path()), Part::Committer).await;
+            let what = format!("allow {operation} on the topic {name} ");
+            assert!(found.len() == 1 && found[0].contains(&what), "{what}: {found:#?}");
+        }
+        let foreign = findings_of(&cluster.scram("connector", folder.path()), Part::Worker).await;
+        assert!(foreign.iter().any(|finding| finding.contains("rettidig.proposals")), "{foreign:#?}");
     })
     .await;
 }

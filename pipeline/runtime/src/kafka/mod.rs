@@ -8,6 +8,7 @@ mod letters;
 mod membership;
 mod sink;
 mod source;
+mod topics;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -23,9 +24,10 @@ pub use letters::{Letter, Letters, Place, letters};
 pub use membership::Membership;
 pub use sink::KafkaSink;
 pub use source::{KafkaSource, TopicMessage};
+pub use topics::Part;
+pub(crate) use topics::{Need, TopicSpec};
 
 use crate::RuntimeError;
-use crate::roles::proposal::{PROPOSALS, RETENTION_MS};
 
 /// How long one request to the broker may take.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -112,14 +114,6 @@ pub async fn create_topics_of_roles(config: &KafkaConfig) -> Result<(), RuntimeE
     create(config, true).await
 }
 
-/// A topic to create.
-struct Wanted {
-    name: &'static str,
-    partitions: i32,
-    retention_ms: String,
-    max_message_bytes: String,
-}
-
 async fn create(config: &KafkaConfig, with_proposals: bool) -> Result<(), RuntimeError> {
     let attempt = || format!("creating topics at {}", config.brokers);
     let admin: AdminClient<DefaultClientContext> =
@@ -132,26 +126,20 @@ async fn create(config: &KafkaConfig, with_proposals: bool) -> Result<(), Runtim
     .await
     .map_err(|error| RuntimeError::retry(attempt(), error))?;
     let metadata = metadata.map_err(|error| RuntimeError::retry(attempt(), error))?;
-    let of_contract = Topic::ALL.into_iter().map(|topic| Wanted {
-        name: topic.name(),
-        partitions: topic.partitions(),
-        retention_ms: topic.retention_ms().to_string(),
-        max_message_bytes: topic.max_message_bytes().to_string(),
-    });
-    let proposals = with_proposals.then(|| Wanted {
-        name: PROPOSALS,
-        partitions: 1,
-        retention_ms: RETENTION_MS.to_string(),
-        max_message_bytes: Topic::DeadLetter.max_message_bytes().to_string(),
-    });
-    let mut wanted: Vec<Wanted> = of_contract.chain(proposals).collect();
+    let proposals = with_proposals.then(TopicSpec::proposals);
+    let mut wanted: Vec<TopicSpec> = TopicSpec::of_contract().chain(proposals).collect();
     wanted.retain(|wanted| !metadata.topics().iter().any(|found| found.name() == wanted.name));
+    let texts: Vec<(String, String)> = wanted
+        .iter()
+        .map(|wanted| (wanted.retention_ms.to_string(), wanted.max_message_bytes.to_string()))
+        .collect();
     let topics: Vec<NewTopic<'_>> = wanted
         .iter()
-        .map(|wanted| {
+        .zip(&texts)
+        .map(|(wanted, (retention_ms, max_message_bytes))| {
             NewTopic::new(wanted.name, wanted.partitions, TopicReplication::Fixed(-1))
-                .set("retention.ms", &wanted.retention_ms)
-                .set("max.message.bytes", &wanted.max_message_bytes)
+                .set("retention.ms", retention_ms)
+                .set("max.message.bytes", max_message_bytes)
         })
         .collect();
     if topics.is_empty() {

@@ -9,9 +9,9 @@
 //! the persons of its partitions have changed since. An epoch is committed by a put that only one can win, and whoever
 //! becomes the committer begins with an epoch of a higher term.
 
-mod committer;
+pub(crate) mod committer;
 pub mod proposal;
-mod worker;
+pub(crate) mod worker;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
