@@ -183,7 +183,7 @@ struct Query {
     /// The tables as they would have been known at this instant, e.g. 2026-08-19T06:00:00Z.
     #[arg(long, conflicts_with = "on")]
     as_known: Option<DateTime<Utc>>,
-    /// Ask the whole log too (log_persons, event_person, every model of sql/), here or on a cluster: local or
+    /// Ask the whole log too (event_person, log_official and others, every model of sql/), here or on a cluster: local or
     /// ballista://HOST:PORT. What is not a published table has not passed disclosure control.
     #[arg(long)]
     on: Option<On>,
@@ -214,8 +214,14 @@ struct Explain {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // The replay serves fewer tables than the profiles name; the demo does not warn of it at every step.
-    let level = if matches!(cli.command, Command::Demo(_)) { "error" } else { "info" };
+    let level = match cli.command {
+        // The replay serves fewer tables than the profiles name; the demo does not warn of it at every step.
+        Command::Demo(_) => "error",
+        Command::Query(_) | Command::Recompute(_) => "info,ballista=warn,ballista_core=warn",
+        // It misses metrics that are not made, see `rettidig_cluster`.
+        Command::Ballista { .. } => "info,ballista_scheduler::state::execution_stage=error",
+        _ => "info",
+    };
     let filter = tracing_subscriber::EnvFilter::try_from_env("RETTIDIG_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();

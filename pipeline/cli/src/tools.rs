@@ -114,6 +114,7 @@ pub async fn recompute(recompute: &Recompute) -> anyhow::Result<ExitCode> {
     let comparison = match &recompute.on {
         Some(on) => {
             let manifest = newest(&store).await?;
+            recomputation::comparable(&manifest, &model)?;
             let cells = WholeLog::open(on, &data.data, &model, &manifest).await?.cells().await?;
             recomputation::compare_epoch(&store, &model, &manifest, Some(&cells)).await?
         }

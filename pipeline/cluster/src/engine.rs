@@ -1,17 +1,22 @@
 //! Where SQL over the whole log runs.
 
-use std::error::Error as _;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ballista::prelude::{SessionConfigExt, SessionContextExt};
 use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use rettidig_model::session::plain_texts;
 use rettidig_runtime::RuntimeError;
 
 /// How long a scheduler may take to say that it is ready.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// Memory that operators in this process may hold; what is beyond goes to temporary files.
+const LOCAL_BYTES: usize = 2 << 30;
 
 /// Where SQL over the whole log runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +50,13 @@ impl On {
     /// A context that runs queries there.
     pub(crate) async fn context(&self) -> Result<SessionContext, RuntimeError> {
         let Self::Ballista(address) = self else {
-            return Ok(SessionContext::new_with_config(plain_texts(SessionConfig::new())));
+            let pool = Arc::new(FairSpillPool::new(LOCAL_BYTES));
+            let runtime = RuntimeEnvBuilder::new().with_memory_pool(pool).build_arc();
+            let runtime = runtime.map_err(|error| {
+                RuntimeError::stop("setting up DataFusion", error, "see that temporary files can be written")
+            })?;
+            let config = plain_texts(SessionConfig::new());
+            return Ok(SessionContext::new_with_config_rt(config, runtime));
         };
         let stop = |cause: String, remedy: &str| {
             RuntimeError::stop(format!("asking the Ballista scheduler at {address}"), cause, remedy)
@@ -67,16 +78,26 @@ impl On {
                 return Err(stop(cause, "name another with --on ballista://HOST:PORT"));
             }
             Err(error) => {
-                let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+                let mut root: &dyn std::error::Error = &error;
+                while let Some(cause) = root.source() {
+                    root = cause;
+                }
+                let cause = root.to_string();
                 let remedy = "start one with `rettidig ballista scheduler`, or name another with --on ballista://HOST:PORT";
                 return Err(stop(cause, remedy));
             }
         }
-        let config = plain_texts(SessionConfig::new_with_ballista());
+        let config = cluster_options();
         let state = SessionStateBuilder::new().with_default_features().with_config(config).build();
         let context = SessionContext::remote_with_state(&format!("ballista://{address}"), state).await;
         context.map_err(|error| stop(error.to_string(), "report this as a bug"))
     }
+}
+
+/// Options of a query on a cluster. Plans are made before and not while it runs: with some joins Ballista 55 otherwise adds
+/// stage after stage and never ends.
+pub(crate) fn cluster_options() -> SessionConfig {
+    plain_texts(SessionConfig::new_with_ballista().with_ballista_adaptive_query_planner(false))
 }
 
 #[cfg(test)]

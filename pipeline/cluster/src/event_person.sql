@@ -1,30 +1,40 @@
 -- The table that staging reads, made of the log: in SQL what `rettidig_model::persons` makes of some histories in Rust.
-WITH told_apart AS (
-    SELECT
-        *,
-        op <> 0 AS is_record,
-        row_number() OVER (
-            PARTITION BY person, topic, source, id, op <> 0, revision ORDER BY topic_partition, topic_offset
-        ) AS copy
-    FROM log_persons
+WITH once AS (
+    SELECT * FROM log_settled
+    UNION ALL
+    -- A row of the tail that was settled since stands in its bucket's file too.
+    SELECT log_tail.*
+    FROM log_tail
+    LEFT ANTI JOIN log_settled
+        ON log_tail.person = log_settled.person
+        AND log_tail.topic = log_settled.topic
+        AND log_tail.source = log_settled.source
+        AND log_tail.id = log_settled.id
+        AND log_tail.op = log_settled.op
+        AND log_tail.revision = log_settled.revision
 ),
--- A row that was settled stands in its bucket's file, and in the file of the tail that it came with.
-once AS (
-    SELECT * FROM told_apart WHERE copy = 1
-),
-ranked AS (
-    SELECT
-        *,
-        row_number() OVER (
-            PARTITION BY person ORDER BY recorded_at, source, id, revision, topic, is_record
-        ) AS place,
-        max(revision) OVER (PARTITION BY person, topic, source, id, is_record) AS newest
+revised AS (
+    SELECT person AS of_person, topic AS of_topic, source AS of_source, id AS of_id, max(revision) AS newest
     FROM once
+    WHERE op <> 0
+    GROUP BY person, topic, source, id
+    HAVING count(*) > 1
+),
+current AS (
+    SELECT once.*, once.op = 0 OR revised.newest IS NULL OR once.revision = revised.newest AS is_current
+    FROM once
+    LEFT JOIN revised
+        ON once.person = revised.of_person
+        AND once.topic = revised.of_topic
+        AND once.source = revised.of_source
+        AND once.id = revised.of_id
 )
 SELECT
     person,
-    CAST(place AS BIGINT) - 1 AS "rank",
-    NOT is_record OR revision = newest AS is_current,
+    CAST(row_number() OVER (
+        PARTITION BY person ORDER BY recorded_at, source, id, revision, topic, op <> 0
+    ) AS BIGINT) - 1 AS "rank",
+    is_current,
     CAST(kind AS BIGINT) AS kind,
     CAST(op AS BIGINT) AS op,
     CAST(municipality AS BIGINT) AS municipality,
@@ -38,4 +48,4 @@ SELECT
     refund_oere,
     detail,
     passed
-FROM ranked
+FROM current

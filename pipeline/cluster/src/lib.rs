@@ -11,6 +11,7 @@
 mod engine;
 mod log;
 mod processes;
+mod stages;
 
 pub use engine::On;
 pub use log::WholeLog;

@@ -26,18 +26,25 @@ use rettidig_runtime::persons::parameters_of;
 use rettidig_runtime::store::FileEntry;
 use rettidig_runtime::{Manifest, RuntimeError, Store};
 use tempfile::{Builder, TempDir};
+use tokio::time::timeout;
 use url::Url;
 
 use crate::On;
 
-/// Rows of the person log as they were written.
-const LOG_PERSONS: &str = "log_persons";
+/// Rows of the person log that are settled in bucket files.
+const LOG_SETTLED: &str = "log_settled";
+
+/// Rows of the person log as they came with their epochs; what was settled since stands in both.
+const LOG_TAIL: &str = "log_tail";
 
 /// What makes [`EVENT_PERSON`] of them.
 const EVENT_PERSON_SQL: &str = include_str!("event_person.sql");
 
 /// Age at which nobody works in a scratch folder any more.
 const FORGOTTEN: Duration = Duration::from_secs(7 * 86_400);
+
+/// Longest time for one model or query.
+const ANSWER: Duration = Duration::from_secs(3_600);
 
 /// Topics whose log stands in the manifest, and the names of their tables.
 const LOGS: [(Topic, &str); 3] = [
@@ -50,7 +57,7 @@ const LOGS: [(Topic, &str); 3] = [
 ///
 /// | table | holds |
 /// |---|---|
-/// | `log_persons` | events about persons, as they were written |
+/// | `log_settled`, `log_tail` | events about persons, as they were written; one that was settled may stand in the tail too |
 /// | `log_official`, `log_deliveries`, `log_dead_letters` | the other topics |
 /// | `event_person`, staging, local models, measures | what `sql/` makes of them; made when a query first names it |
 /// | the published tables | of the epoch, as portals read them |
@@ -74,6 +81,18 @@ fn stop(what: &Path, error: impl std::fmt::Display) -> RuntimeError {
 
 fn failed(name: &str, error: DataFusionError) -> RuntimeError {
     ModelError::evaluation(name, error).into()
+}
+
+/// A cluster may lose a job without a word.
+async fn in_time<T>(name: &str, work: impl Future<Output = T>) -> Result<T, RuntimeError> {
+    timeout(ANSWER, work).await.map_err(|_| {
+        let cause = format!("no answer within {} s", ANSWER.as_secs());
+        RuntimeError::stop(
+            format!("evaluating {name}"),
+            cause,
+            "look at the log of the Ballista scheduler, and ask again",
+        )
+    })
 }
 
 /// Removes what questions left behind that were killed long ago.
@@ -121,9 +140,9 @@ impl<'m> WholeLog<'m> {
             files.map(|file| folder.join(&file.path)).collect()
         };
         let persons = manifest.persons.log_files(&Store::local(folder)?).await?;
-        let buckets = persons.buckets.iter().filter_map(|bucket| bucket.file.as_ref());
-        let tail = persons.tail.iter().map(|tail| &tail.file);
-        self.register(LOG_PERSONS, &paths(&mut buckets.chain(tail)), person::schema())?;
+        let mut buckets = persons.buckets.iter().filter_map(|bucket| bucket.file.as_ref());
+        self.register(LOG_SETTLED, &paths(&mut buckets), person::schema())?;
+        self.register(LOG_TAIL, &paths(&mut persons.tail.iter().map(|tail| &tail.file)), person::schema())?;
         for (topic, name) in LOGS {
             let mut files = manifest.log.get(topic.name()).into_iter().flatten();
             self.register(name, &paths(&mut files), schema_of(topic))?;
@@ -176,8 +195,8 @@ impl<'m> WholeLog<'m> {
         let frame = self.session.plan(name, sql).await?;
         let schema: Schema = frame.schema().as_arrow().clone();
         let to = format!("{}/", path.display());
-        let written = frame.write_parquet(&to, DataFrameWriteOptions::new(), None).await;
-        written.map_err(|error| failed(name, error))?;
+        let written = frame.write_parquet(&to, DataFrameWriteOptions::new(), None);
+        in_time(name, written).await?.map_err(|error| failed(name, error))?;
         self.register(name, &[path], Arc::new(schema))?;
         tracing::info!(model = name, seconds = begun.elapsed().as_secs_f64(), "made of the whole log");
         Ok(())
@@ -216,7 +235,7 @@ impl<'m> WholeLog<'m> {
     /// [`RuntimeError::Model`] if the SQL is wrong or fails.
     pub async fn query(&mut self, sql: &str) -> Result<RecordBatch, RuntimeError> {
         self.make(self.session.reads("the query", sql)?).await?;
-        Ok(self.session.query("the query", sql).await?)
+        Ok(in_time("the query", self.session.query("the query", sql)).await??)
     }
 
     /// The cells of every measure that is added up over persons.
@@ -229,7 +248,7 @@ impl<'m> WholeLog<'m> {
         for measure in model.additive() {
             self.make(measure.reads.clone()).await?;
             let begun = Instant::now();
-            let rows = self.session.query(&measure.name, &measure.sql).await?;
+            let rows = in_time(&measure.name, self.session.query(&measure.name, &measure.sql)).await??;
             let seconds = begun.elapsed().as_secs_f64();
             tracing::info!(model = measure.name, rows = rows.num_rows(), seconds, "cells of the whole log");
             cells.insert(measure.name.clone(), checked(measure, rows)?);

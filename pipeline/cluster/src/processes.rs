@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ballista_core::extension::SessionConfigExt;
 use ballista_core::registry::BallistaFunctionRegistry;
 use ballista_core::utils::default_session_builder;
 use ballista_executor::executor_process::{ExecutorProcessConfig, start_executor_process};
@@ -14,8 +13,10 @@ use ballista_scheduler::scheduler_process::start_server;
 use datafusion::execution::SessionState;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use rettidig_model::functions;
-use rettidig_model::session::plain_texts;
 use rettidig_runtime::RuntimeError;
+
+use crate::engine::cluster_options;
+use crate::stages::Stages;
 
 /// Seconds for which an executor keeps what it made for others to fetch.
 const KEPT_SECONDS: u64 = 3_600;
@@ -32,10 +33,6 @@ fn state(config: SessionConfig) -> datafusion::error::Result<SessionState> {
     Ok(context.state())
 }
 
-fn options() -> SessionConfig {
-    plain_texts(SessionConfig::new_with_ballista())
-}
-
 /// Runs a scheduler until it fails.
 ///
 /// # Errors
@@ -50,7 +47,7 @@ pub async fn run_scheduler(bind: SocketAddr) -> Result<(), RuntimeError> {
         bind_port: bind.port(),
         external_host: bind.ip().to_string(),
         override_session_builder: Some(Arc::new(state)),
-        override_config_producer: Some(Arc::new(options)),
+        override_config_producer: Some(Arc::new(cluster_options)),
         grpc_server_max_decoding_message_size: MESSAGE_BYTES,
         grpc_server_max_encoding_message_size: MESSAGE_BYTES,
         grpc_client_max_message_size: MESSAGE_BYTES,
@@ -89,7 +86,7 @@ pub async fn run_executor(executor: Executor) -> Result<(), RuntimeError> {
         format!("running a Ballista executor at {} for the scheduler at {host}:{port}", executor.bind);
     let remedy = "start the scheduler first, and choose free ports with --bind and --control-port";
     let stop = |error: &dyn std::fmt::Display| RuntimeError::stop(&attempt, error, remedy);
-    let registry = BallistaFunctionRegistry::from(&state(options()).map_err(|error| stop(&error))?);
+    let registry = BallistaFunctionRegistry::from(&state(cluster_options()).map_err(|error| stop(&error))?);
     let config = ExecutorProcessConfig {
         bind_host: executor.bind.ip().to_string(),
         port: executor.bind.port(),
@@ -105,8 +102,9 @@ pub async fn run_executor(executor: Executor) -> Result<(), RuntimeError> {
         grpc_max_decoding_message_size: MESSAGE_BYTES,
         grpc_max_encoding_message_size: MESSAGE_BYTES,
         memory_pool_size: Some(executor.memory_bytes),
+        override_execution_engine: Some(Arc::new(Stages::default())),
         override_function_registry: Some(Arc::new(registry)),
-        override_config_producer: Some(Arc::new(options)),
+        override_config_producer: Some(Arc::new(cluster_options)),
         ..ExecutorProcessConfig::default()
     };
     start_executor_process(Arc::new(config)).await.map_err(|error| stop(&error))

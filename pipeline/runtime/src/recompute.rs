@@ -59,13 +59,7 @@ pub async fn compare_epoch(
     manifest: &Manifest,
     made: Option<&Cells>,
 ) -> Result<Comparison, RuntimeError> {
-    if !manifest.is_of(model) {
-        return Err(RuntimeError::stop(
-            format!("recomputing epoch {}", manifest.epoch),
-            "it was made with another model than this program carries",
-            "run the program once so that it commits an epoch with this model",
-        ));
-    }
+    comparable(manifest, model)?;
     let tables = tables_of_log(store, model, manifest, None).await?;
     let mut comparison =
         Comparison { epoch: manifest.epoch, cells: 0, mismatches: 0, by_table: BTreeMap::new() };
@@ -81,6 +75,21 @@ pub async fn compare_epoch(
     comparison.mismatches += mismatches.values().sum::<u64>();
     comparison.by_table.extend(mismatches);
     Ok(comparison)
+}
+
+/// Refuses an epoch of another model: what it says cannot be compared with what this one makes.
+///
+/// # Errors
+/// [`RuntimeError::Stop`] if it is one.
+pub fn comparable(manifest: &Manifest, model: &Model) -> Result<(), RuntimeError> {
+    if manifest.is_of(model) {
+        return Ok(());
+    }
+    Err(RuntimeError::stop(
+        format!("recomputing epoch {}", manifest.epoch),
+        "it was made with another model than this program carries",
+        "run the program once so that it commits an epoch with this model",
+    ))
 }
 
 /// A table of an epoch; one that the epoch does not name has no rows, so that all that should be there is missing.
