@@ -87,6 +87,8 @@ export RETTIDIG_KAFKA_JARS
 run fmt 120 cargo fmt --all --check || failed=$((failed + 1))
 run clippy "$test_seconds_max" cargo clippy --workspace --all-targets --locked -- -D warnings || failed=$((failed + 1))
 
+# Many tests wait, for sessions of Kafka's to end or processes to come up: more at a time than there are cores.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
 run cargo-test "$test_seconds_max" cargo test --workspace --locked --no-fail-fast
 cargo_status=$?
 read -r cargo_passed cargo_failed cargo_skipped < <(
