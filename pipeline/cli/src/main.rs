@@ -183,7 +183,7 @@ struct Query {
     /// The tables as they would have been known at this instant, e.g. 2026-08-19T06:00:00Z.
     #[arg(long, conflicts_with = "on")]
     as_known: Option<DateTime<Utc>>,
-    /// Ask the whole log too (event_person, log_official and others, every model of sql/), here or on a cluster: local or
+    /// Ask the whole log too (log_official and others, event_person, every model of persons in sql/), here or on a cluster: local or
     /// ballista://HOST:PORT. What is not a published table has not passed disclosure control.
     #[arg(long)]
     on: Option<On>,

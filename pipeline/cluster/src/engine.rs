@@ -61,8 +61,8 @@ impl On {
         let stop = |cause: String, remedy: &str| {
             RuntimeError::stop(format!("asking the Ballista scheduler at {address}"), cause, remedy)
         };
-        // Without an executor a query would wait for ever.
-        let ready = reqwest::Client::builder().timeout(CONNECT).build();
+        // Without an executor a query would wait for ever. The queries that follow know no proxy either.
+        let ready = reqwest::Client::builder().no_proxy().timeout(CONNECT).build();
         let ready = match ready {
             Ok(client) => client.get(format!("http://{address}/readyz")).send().await,
             Err(error) => Err(error),

@@ -59,7 +59,7 @@ const LOGS: [(Topic, &str); 3] = [
 /// |---|---|
 /// | `log_settled`, `log_tail` | events about persons, as they were written; one that was settled may stand in the tail too |
 /// | `log_official`, `log_deliveries`, `log_dead_letters` | the other topics |
-/// | `event_person`, staging, local models, measures | what `sql/` makes of them; made when a query first names it |
+/// | `event_person`, and of persons: staging, local models, measures | what `sql/` makes of them; made when a query first names it |
 /// | the published tables | of the epoch, as portals read them |
 ///
 /// Nothing here has passed disclosure control but the published tables.
