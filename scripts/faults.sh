@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The fault suite at length; `make test` runs a few seeds of the same tests. Bounded in time, on this machine alone.
 #
-#   RETTIDIG_SEEDS=5 scripts/faults.sh
+#   RETTIDIG_SEEDS=5 RETTIDIG_OUTAGE_SECONDS=600 scripts/faults.sh
 #
 # tests/tests/faults.rs          storage that dies at a step, fails, loses answers, is damaged; clocks; two writers
 # tests/tests/roles.rs           workers and committers given up, a rebalance every second for two minutes
@@ -13,7 +13,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PATH:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin"
 RETTIDIG_KAFKA_JARS=$(scripts/kafka.sh)
 export RETTIDIG_KAFKA_JARS RETTIDIG_SEEDS="${RETTIDIG_SEEDS:-5}"
-echo "faults: $RETTIDIG_SEEDS seeds" >&2
+export RETTIDIG_OUTAGE_SECONDS="${RETTIDIG_OUTAGE_SECONDS:-600}"
+echo "faults: $RETTIDIG_SEEDS seeds, brokers away for $RETTIDIG_OUTAGE_SECONDS s" >&2
 exec timeout --kill-after=20 "${RETTIDIG_FAULT_SECONDS_MAX:-5400}" \
     cargo test --locked --workspace --no-fail-fast \
     --test faults --test roles --test dead_letters --test apache -- --test-threads=1 --nocapture

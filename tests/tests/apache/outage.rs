@@ -22,7 +22,7 @@ use rettidig_tests::apache::Apache;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{CALL, limited};
+use crate::support::{CALL, LIMIT, limited, limited_to};
 
 /// Records of one poll, and how many of them are sent before the outage begins.
 const RECORDS: u64 = 3_000;
@@ -91,6 +91,12 @@ async fn at_least(waiting: &IntGauge, count: u64) {
     }
 }
 
+/// How long a broker stays away after everything waits for it: no longer in `make test`, minutes in `make faults`.
+fn outage() -> Duration {
+    let seconds = std::env::var("RETTIDIG_OUTAGE_SECONDS").ok();
+    Duration::from_secs(seconds.map_or(0, |text| text.parse().expect("RETTIDIG_OUTAGE_SECONDS: seconds")))
+}
+
 struct Bench {
     broker: Apache,
     kafka: KafkaConfig,
@@ -125,6 +131,13 @@ impl Bench {
         go.send(()).expect("the source waits");
         at_least(&self.waiting, RECORDS - BEFORE).await;
         assert!(!polling.is_finished(), "a poll ends when everything is acknowledged");
+        tokio::time::sleep(outage()).await;
+        assert!(!polling.is_finished(), "nothing is given up, however long it lasts");
+        assert_eq!(
+            self.waiting.get(),
+            i64::try_from(RECORDS - BEFORE).expect("few"),
+            "all that waits is told"
+        );
         assert_eq!(self.cursors.load("numbers").expect("cursor"), cursor, "the cursor stands still");
         comes(&mut self.broker);
         let outcome = polling.await.expect("no panic").expect("the poll ends well");
@@ -135,7 +148,7 @@ impl Bench {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_dies_or_stands_still_in_a_poll_costs_no_record_and_doubles_none() {
-    limited(async {
+    limited_to(LIMIT + 2 * outage(), async {
         let mut bench = Bench::start().await;
         bench.poll(|broker| broker.kill(0), |broker| broker.run(0).expect("starts again")).await;
         let stop = |broker: &mut Apache| broker.pause(0).expect("stopped");

@@ -20,7 +20,7 @@ use rettidig_tests::apache::{Apache, Settings};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// Limit of one test, with the start of the broker.
-const LIMIT: Duration = Duration::from_secs(400);
+pub const LIMIT: Duration = Duration::from_secs(400);
 
 /// Limit of one call to a client.
 pub const CALL: Duration = Duration::from_secs(20);
@@ -35,7 +35,12 @@ pub fn password(user: &str) -> String {
 
 /// Runs a test with its time limit.
 pub async fn limited(test: impl Future<Output = ()>) {
-    tokio::time::timeout(LIMIT, test).await.expect("the test took longer than its limit");
+    limited_to(LIMIT, test).await;
+}
+
+/// As [`limited`], with a limit of its own.
+pub async fn limited_to(limit: Duration, test: impl Future<Output = ()>) {
+    tokio::time::timeout(limit, test).await.expect("the test took longer than its limit");
 }
 
 /// Certificates: an authority of our own, what it has signed, and an authority that has signed nothing here.
