@@ -34,7 +34,7 @@ pub enum Process {
         /// Tasks at a time.
         #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1024))]
         threads: u16,
-        /// Memory of all tasks together, MiB; what is beyond goes to the work folder.
+        /// Memory of the operators of all tasks together, MiB; sorts and groupings beyond it go to the work folder.
         #[arg(long, default_value_t = 4_096, value_parser = clap::value_parser!(u64).range(64..))]
         memory_mib: u64,
         /// Folder of what it spills and others fetch; a folder of its own below the system's temporary one if absent.

@@ -102,12 +102,18 @@ fn files_below(folder: &Path) -> usize {
     entries.map(|path| if path.is_dir() { files_below(&path) } else { 1 }).sum()
 }
 
-const QUERIES: [&str; 5] = [
+const QUERIES: [&str; 6] = [
     // Published, raw, staged, local with our aggregate, added up.
     "SELECT count(*) AS n, count(DISTINCT area) AS areas FROM local_indicators",
     "SELECT kind, op, is_current, count(*) AS n, sum(\"rank\") AS ranks FROM event_person
      GROUP BY kind, op, is_current ORDER BY kind, op, is_current",
     "SELECT 'settled' AS place, count(*) AS n FROM log_settled UNION ALL SELECT 'tail', count(*) FROM log_tail ORDER BY place",
+    // Branches with different numbers of operators.
+    "SELECT count(*) AS n, sum(number) AS total FROM (
+        SELECT amount_oere AS number FROM log_settled WHERE kind = 0
+        UNION ALL SELECT count(*) FROM log_official
+        UNION ALL SELECT revision FROM log_settled WHERE source IN (SELECT source FROM log_settled WHERE kind = 6)
+     )",
     "SELECT benefit, count(*) AS spells, sum(last_day - first_day + 1) AS days, month_text(max(month_of(last_day))) AS month
      FROM spells GROUP BY benefit ORDER BY benefit",
     "SELECT \"month\", sum(covered_days) AS days, sum(recipients) AS recipients FROM covered

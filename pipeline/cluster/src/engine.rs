@@ -15,7 +15,7 @@ use rettidig_runtime::RuntimeError;
 /// How long a scheduler may take to say that it is ready.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Memory that operators in this process may hold; what is beyond goes to temporary files.
+/// Memory that sorts and groupings in this process may hold before they use temporary files.
 const LOCAL_BYTES: usize = 2 << 30;
 
 /// Where SQL over the whole log runs.

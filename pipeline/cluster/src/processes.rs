@@ -70,7 +70,7 @@ pub struct Executor {
     pub scheduler: (String, u16),
     /// Tasks at a time.
     pub threads: usize,
-    /// Memory of all tasks together, bytes; what is beyond is spilled.
+    /// Memory of the operators of all tasks together, bytes; sorts and groupings spill beyond it.
     pub memory_bytes: u64,
     /// Folder of what it spills and others fetch.
     pub work: PathBuf,

@@ -1,7 +1,8 @@
 //! Ballista's execution of stages, without the metrics of operators.
 //!
 //! Ballista 55 gives each task of a `UNION` the branch that it is to run, and then refuses what a task reports if its branch has another
-//! number of operators than that of the first: the job never ends. The reports are for its displays alone, so none are made.
+//! number of operators than that of the first: the job never ends, or ends with rows missing. The metrics in the reports are for
+//! its displays alone, so none are made. `pipeline/cli/tests/cluster.rs` has such a query and fails without this.
 
 use std::fmt::{Debug, Display, Formatter};
 use std::sync::Arc;

@@ -70,7 +70,7 @@ pub async fn compare_epoch(
         comparison.mismatches += mismatches;
         comparison.by_table.insert((*name).to_owned(), mismatches);
     }
-    let (cells, mismatches) = compare_persons(store, model, manifest, made).await?;
+    let (cells, mismatches) = recompute_persons(store, model, manifest, made).await?;
     comparison.cells += cells;
     comparison.mismatches += mismatches.values().sum::<u64>();
     comparison.by_table.extend(mismatches);
@@ -100,20 +100,12 @@ async fn committed(store: &Store, manifest: &Manifest, table: &Table) -> Result<
     }
 }
 
-/// The cells of the persons, all made anew from the log, and what is shown of them: how many were compared, and by
-/// measure how many differ.
+/// The cells of the persons, made anew from the log unless another engine `made` them, and what is shown of them: how many
+/// were compared, and by measure how many differ.
 ///
 /// # Errors
 /// [`RuntimeError::Stop`] if a file is gone or damaged.
 pub(crate) async fn recompute_persons(
-    store: &Store,
-    model: &Model,
-    manifest: &Manifest,
-) -> Result<(u64, BTreeMap<String, u64>), RuntimeError> {
-    compare_persons(store, model, manifest, None).await
-}
-
-async fn compare_persons(
     store: &Store,
     model: &Model,
     manifest: &Manifest,

@@ -4,7 +4,7 @@ use rdkafka::admin::{AdminOptions, NewPartitions};
 use rdkafka::config::ClientConfig;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rettidig_event::Topic;
-use rettidig_runtime::kafka::create_topics;
+use rettidig_runtime::kafka::{KafkaConfig, create_topics};
 use rettidig_runtime::{EpochReport, RuntimeError, Worker};
 use tokio_util::sync::CancellationToken;
 
@@ -12,6 +12,14 @@ use crate::support::{Cluster, figure, limited, produce, worker};
 
 fn figures(areas: &[i32]) -> Vec<(Topic, String, Vec<u8>)> {
     areas.iter().map(|area| (Topic::Official, "y25i01".to_owned(), figure(*area, 500))).collect()
+}
+
+/// Deletes the topic of the figures and makes it again, empty.
+async fn make_again(cluster: &Cluster, kafka: &KafkaConfig) {
+    let gone = cluster.admin().delete_topics(&[Topic::Official.name()], &AdminOptions::new()).await;
+    assert!(gone.expect("deleted").iter().all(Result::is_ok));
+    // As long as the old one is being deleted there can be no new one.
+    while create_topics(kafka).await.is_err() {}
 }
 
 fn refused(connected: Result<Worker, RuntimeError>) -> String {
@@ -45,17 +53,13 @@ async fn retention_that_deletes_unread_messages_is_refused_and_so_is_a_topic_mad
         until
             .add_partition_offset(Topic::Official.name(), partition, Offset::Offset(next + 2))
             .expect("a place");
-        let admin = cluster.admin();
-        admin.delete_records(&until, &AdminOptions::new()).await.expect("deleted");
+        cluster.admin().delete_records(&until, &AdminOptions::new()).await.expect("deleted");
         let error = refused(worker(folder.path(), &kafka).await);
         assert!(
             error.contains("2 were deleted unread") && error.contains("start with an empty data folder"),
             "{error}"
         );
-        let gone =
-            admin.delete_topics(&[Topic::Official.name()], &AdminOptions::new()).await.expect("deleted");
-        assert!(gone.iter().all(Result::is_ok));
-        while create_topics(&kafka).await.is_err() {}
+        make_again(&cluster, &kafka).await;
         let error = refused(worker(folder.path(), &kafka).await);
         assert!(error.contains("made again"), "{error}");
     })
@@ -74,11 +78,7 @@ async fn a_topic_made_again_with_more_messages_under_a_reader_is_refused() {
         produce(&kafka, &figures(&[101, 147])).await;
         let mut reader = worker(folder.path(), &kafka).await.expect("worker");
         assert_eq!(reader.catch_up().await.expect("catch up").expect("an epoch").events, 2);
-        let admin = cluster.admin();
-        let gone =
-            admin.delete_topics(&[Topic::Official.name()], &AdminOptions::new()).await.expect("deleted");
-        assert!(gone.iter().all(Result::is_ok));
-        while create_topics(&kafka).await.is_err() {}
+        make_again(&cluster, &kafka).await;
         produce(&kafka, &figures(&[151, 153, 155, 157, 159, 161])).await;
         let stop = CancellationToken::new();
         let mut epochs = 0;

@@ -205,7 +205,7 @@ impl<'a> Elected<'a> {
             self.committer.pin(Some(manifest.epoch));
             let (store, model) = (self.setting.store.clone(), self.setting.model.clone());
             self.audit = Some(tokio::spawn(async move {
-                let (_, mismatches) = recompute_persons(&store, &model, &manifest).await?;
+                let (_, mismatches) = recompute_persons(&store, &model, &manifest, None).await?;
                 Ok(mismatches.values().sum())
             }));
         }
