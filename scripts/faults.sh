@@ -3,11 +3,12 @@
 #
 #   RETTIDIG_SEEDS=5 RETTIDIG_OUTAGE_SECONDS=600 scripts/faults.sh
 #
-# tests/tests/faults.rs          storage that dies at a step, fails, loses answers, is damaged; clocks; two writers
-# tests/tests/roles.rs           workers and committers given up, a rebalance every second for two minutes
-# tests/tests/dead_letters.rs    poison messages, unknown codes, replays
-# pipeline/cli/tests/roles.rs    processes on Apache Kafka: kill -9, SIGSTOP past the session
-# tests/tests/apache/            topics truncated, made again, given more partitions; rights; brokers that go away
+# tests/tests/engine/faults.rs         storage that dies at a step, fails, loses answers, is damaged; clocks; two writers
+# tests/tests/engine/roles.rs          workers and committers given up, a rebalance every second for two minutes
+# tests/tests/engine/dead_letters.rs   poison messages, unknown codes, replays
+# tests/tests/engine/silence.rs        a municipality that falls silent, delivers a hundredth, or delivers late
+# pipeline/cli/tests/program/roles.rs  processes on Apache Kafka: kill -9, SIGSTOP past the session
+# tests/tests/kafka/apache/            topics truncated, made again, given more partitions; rights; brokers that go away
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PATH:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin"
@@ -17,4 +18,5 @@ export RETTIDIG_OUTAGE_SECONDS="${RETTIDIG_OUTAGE_SECONDS:-600}"
 echo "faults: $RETTIDIG_SEEDS seeds, brokers away for $RETTIDIG_OUTAGE_SECONDS s" >&2
 exec timeout --kill-after=20 "${RETTIDIG_FAULT_SECONDS_MAX:-5400}" \
     cargo test --locked --workspace --no-fail-fast \
-    --test faults --test roles --test dead_letters --test apache -- --test-threads=1 --nocapture
+    --test engine --test program --test kafka -- --test-threads=1 --nocapture \
+    faults:: roles:: dead_letters:: silence:: apache::

@@ -1,11 +1,17 @@
 -- layer: T
 -- grain: source, area, period
--- unit: expected and received as counts of figures
--- why: how much of what a source delivered for the period before, or sent but unusable, has arrived; missing is never zero
+-- unit: expected and received as counts of figures, of municipalities' own systems as records in tens
+-- why: how much of what a source usually delivers, or sent but unusable, has arrived; missing is never zero
 -- danish: Fuldstændighed
--- source: ours
+-- source: ours (pipeline/docs/decisions, completeness of person records)
 WITH arrivals AS (
     SELECT * FROM official_arrivals
+),
+deliveries AS (
+    SELECT * FROM deliveries
+),
+freshness AS (
+    SELECT * FROM freshness
 ),
 put_aside AS (
     SELECT * FROM official_put_aside
@@ -62,6 +68,110 @@ counted AS (
     LEFT JOIN arrivals AS one ON ordered.source = one.source AND areas.area = one.area AND ordered.before_1 = one.period
     LEFT JOIN arrivals AS two ON ordered.source = two.source AND areas.area = two.area AND ordered.before_2 = two.period
     WHERE ordered.period_end > evaluation.as_of - INTERVAL '400 days'
+),
+-- Municipalities' own systems: a record belongs to the month that its delivery names.
+own AS (
+    SELECT
+        deliveries.source,
+        deliveries.municipality AS area,
+        month_of(CAST(CAST(deliveries.period_end AS INT) AS BIGINT)) AS "month",
+        CAST(CAST(CAST(deliveries.delivered_at AS DATE) AS INT) AS BIGINT) AS told_day,
+        deliveries.records
+    FROM deliveries
+    WHERE
+        deliveries.period LIKE '____-__'
+        AND deliveries.period NOT LIKE '%Q%'
+        AND deliveries.source NOT IN (SELECT source FROM sources UNION SELECT source FROM arrivals)
+),
+as_of_day AS (
+    SELECT day_number, month_of(day_number) AS "month"
+    FROM (SELECT CAST(CAST(as_of AS INT) AS BIGINT) AS day_number FROM evaluation)
+),
+-- How far each of the newest months has got, less a week, so that neither the day of the week nor a holiday matters.
+ages AS (
+    SELECT
+        day_number - month_first("month") - 7 AS age_0,
+        day_number - month_first("month" - 1) - 7 AS age_1,
+        day_number - month_first("month" - 2) - 7 AS age_2
+    FROM as_of_day
+),
+-- What each month has, and what it had when it was as old as the newest months are.
+own_months AS (
+    SELECT
+        own.source,
+        own.area,
+        own."month",
+        count(*) AS deliveries,
+        sum(own.records) AS records,
+        sum(CASE WHEN own.told_day - month_first(own."month") <= ages.age_0 THEN 1 ELSE 0 END) AS deliveries_0,
+        sum(CASE WHEN own.told_day - month_first(own."month") <= ages.age_0 THEN own.records ELSE 0 END) AS records_0,
+        sum(CASE WHEN own.told_day - month_first(own."month") <= ages.age_1 THEN 1 ELSE 0 END) AS deliveries_1,
+        sum(CASE WHEN own.told_day - month_first(own."month") <= ages.age_1 THEN own.records ELSE 0 END) AS records_1,
+        sum(CASE WHEN own.told_day - month_first(own."month") <= ages.age_2 THEN 1 ELSE 0 END) AS deliveries_2,
+        sum(CASE WHEN own.told_day - month_first(own."month") <= ages.age_2 THEN own.records ELSE 0 END) AS records_2
+    FROM own
+    CROSS JOIN ages
+    CROSS JOIN as_of_day
+    WHERE own.told_day <= as_of_day.day_number + 1 AND own."month" BETWEEN as_of_day."month" - 24 AND as_of_day."month"
+    GROUP BY own.source, own.area, own."month"
+),
+own_sources AS (
+    SELECT source, area FROM own_months GROUP BY source, area
+),
+-- Each of the newest thirteen months beside the twelve before it in which anything came.
+histories AS (
+    SELECT
+        own_sources.source,
+        own_sources.area,
+        as_of_day."month" - back.n AS "month",
+        CASE back.n
+            WHEN 0 THEN earlier.deliveries_0 WHEN 1 THEN earlier.deliveries_1 WHEN 2 THEN earlier.deliveries_2
+            ELSE earlier.deliveries
+        END AS deliveries,
+        CASE back.n
+            WHEN 0 THEN earlier.records_0 WHEN 1 THEN earlier.records_1 WHEN 2 THEN earlier.records_2
+            ELSE earlier.records
+        END AS records
+    FROM own_sources
+    CROSS JOIN as_of_day
+    CROSS JOIN (VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12)) AS back (n)
+    INNER JOIN own_months AS earlier
+        ON own_sources.source = earlier.source
+        AND own_sources.area = earlier.area
+        AND earlier."month" BETWEEN as_of_day."month" - back.n - 12 AND as_of_day."month" - back.n - 1
+),
+usual AS (
+    SELECT
+        source,
+        area,
+        "month",
+        CAST(median(deliveries) AS BIGINT) AS deliveries,
+        CAST(median(records) AS BIGINT) AS records
+    FROM histories
+    GROUP BY source, area, "month"
+    HAVING count(*) >= 3
+),
+own_counted AS (
+    SELECT
+        usual.source,
+        usual.area,
+        usual."month",
+        usual.records AS expected,
+        coalesce(here.records, 0) AS received,
+        -- Nothing came although something always does; or fewer records than chance explains, and than a quarter less.
+        (coalesce(here.deliveries, 0) = 0 AND usual.deliveries > 0)
+        OR (
+            coalesce(here.records, 0) * 4 < usual.records * 3
+            AND coalesce(here.records, 0) < usual.records - 3 * sqrt(usual.records)
+        )
+        -- The source has fallen silent, whatever had come before.
+        OR (freshness.late AND month_last(usual."month") >= CAST(CAST(CAST(freshness.newest_delivery AS DATE) AS INT) AS BIGINT))
+            AS is_short
+    FROM usual
+    LEFT JOIN own_months AS here
+        ON usual.source = here.source AND usual.area = here.area AND usual."month" = here."month"
+    LEFT JOIN freshness ON usual.source = freshness.source
+    WHERE usual.deliveries > 0 OR coalesce(freshness.late, false)
 )
 SELECT
     source,
@@ -73,3 +183,14 @@ SELECT
     CASE WHEN received = expected THEN 'complete' ELSE 'incomplete' END AS state
 FROM counted
 WHERE expected > 0
+UNION ALL
+-- A few records may be a few persons: numbers of records are told in tens.
+SELECT
+    source,
+    area,
+    month_text("month") AS period,
+    expected / 10 * 10 AS expected,
+    received / 10 * 10 AS received,
+    CASE WHEN expected >= 10 THEN CAST(received / 10 AS DOUBLE) / CAST(expected / 10 AS DOUBLE) END AS ratio,
+    CASE WHEN is_short THEN 'incomplete' ELSE 'complete' END AS state
+FROM own_counted

@@ -4,7 +4,7 @@
 //! replication, no TLS and no SASL; it listens on loopback unless told otherwise, and whoever reaches the
 //! port may do everything.
 //!
-//! What clients get (checked with librdkafka in `tests/tests/kafka_conformance.rs`): topics with
+//! What clients get (checked with librdkafka in `tests/tests/kafka/conformance`): topics with
 //! configuration and ids, idempotent produce in every compression, fetch with long polling, offsets by
 //! timestamp, consumer groups of the classic protocol, durable committed offsets. What they do not get, and
 //! are not told they could: transactions, log compaction, the group protocol of KIP-848, static members,

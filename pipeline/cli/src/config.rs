@@ -85,21 +85,32 @@ impl Config {
 
     /// What a file says over the defaults; `None` if it cannot be used at all.
     fn read(file: Option<&Path>, errors: &mut Vec<String>) -> Option<Self> {
+        let Some(file) = file else { return Self::from_text("", "", errors) };
+        let name = file.display().to_string();
+        match std::fs::read_to_string(file) {
+            Ok(text) => Self::from_text(&name, &text, errors),
+            Err(error) => {
+                errors.push(format!("{name}: {error}"));
+                None
+            }
+        }
+    }
+
+    /// What the text of the file `name` says over the defaults; `None` if it cannot be used at all. What is wrong with it
+    /// goes to `errors`; neither a key nor a file that it names is looked at.
+    pub fn from_text(name: &str, text: &str, errors: &mut Vec<String>) -> Option<Self> {
         let mut failed = |error: String| errors.push(error);
+        let named = |error: &dyn std::fmt::Display| format!("{name}: {error}");
         let mut merged: Value =
             serde_yaml_ng::from_str(DEFAULT).map_err(|error| failed(error.to_string())).ok()?;
-        if let Some(file) = file {
-            let named = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
-            let text = std::fs::read_to_string(file).map_err(|error| failed(named(&error))).ok()?;
-            let given: Value = serde_yaml_ng::from_str(&text).map_err(|error| failed(named(&error))).ok()?;
-            let mut wrong = Vec::new();
-            match given {
-                Value::Null => {}
-                Value::Mapping(given) => overlay(&mut merged, given, "", &mut wrong),
-                _ => wrong.push("expected keys and values, got something else".to_owned()),
-            }
-            wrong.iter().for_each(|error| failed(named(error)));
+        let given: Value = serde_yaml_ng::from_str(text).map_err(|error| failed(named(&error))).ok()?;
+        let mut wrong = Vec::new();
+        match given {
+            Value::Null => {}
+            Value::Mapping(given) => overlay(&mut merged, given, "", &mut wrong),
+            _ => wrong.push("expected keys and values, got something else".to_owned()),
         }
+        wrong.iter().for_each(|error| failed(named(error)));
         serde_yaml_ng::from_value(merged).map_err(|error| failed(error.to_string())).ok()
     }
 

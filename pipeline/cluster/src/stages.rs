@@ -2,7 +2,7 @@
 //!
 //! Ballista 55 gives each task of a `UNION` the branch that it is to run, and then refuses what a task reports if its branch has another
 //! number of operators than that of the first: the job never ends, or ends with rows missing. The metrics in the reports are for
-//! its displays alone, so none are made. `pipeline/cli/tests/cluster.rs` has such a query and fails without this.
+//! its displays alone, so none are made. `pipeline/cli/tests/program/cluster.rs` has such a query and fails without this.
 
 use std::fmt::{Debug, Display, Formatter};
 use std::sync::Arc;

@@ -92,6 +92,12 @@ pub const INDICATOR_CATALOGUE: &str = "indicator_catalogue";
 /// One row: the as-of date and the instant of the evaluation.
 pub const EVALUATION: &str = "evaluation";
 
+/// The published table that says what has arrived of each month; of it, what is made month by month may read
+/// [`COMPLETENESS_COLUMNS`].
+pub const COMPLETENESS: &str = "completeness";
+/// The columns of [`COMPLETENESS`] that do not change with every delivery.
+pub const COMPLETENESS_COLUMNS: [&str; 5] = ["source", "area", "period", "expected", "state"];
+
 /// SQL reads `reference/areas.csv` as `ref_areas`.
 pub const REFERENCE: &str = "ref_";
 
@@ -143,7 +149,7 @@ pub struct SqlModel {
 
 impl SqlModel {
     /// Whether its rows are made month by month: it reads what is shown of persons. Beside that it may read nothing that
-    /// changes from epoch to epoch, and no other model reads it.
+    /// changes from epoch to epoch but what has arrived of the month, and no other model reads it.
     pub fn is_monthly(&self) -> bool {
         self.reads.contains(LOCAL_DISCLOSED)
     }
@@ -366,7 +372,7 @@ fn check_reads(
                 Layer::Additive if model.header.derived => from == Layer::Additive,
                 Layer::Additive => from == Layer::Local || from == Layer::Additive,
                 Layer::Published => from == Layer::Additive || from == Layer::Published,
-                Layer::Table if model.is_monthly() => false,
+                Layer::Table if model.is_monthly() => name == COMPLETENESS,
                 Layer::Table => (from == Layer::Table && !read.is_monthly()) || read.header.public,
             }
         } else {

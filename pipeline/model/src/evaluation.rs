@@ -23,8 +23,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use rettidig_event::{aside, delivery, official};
 
 use crate::catalogue::{
-    DISCLOSED, Domain, EVALUATION, EVENT_DELIVERIES, EVENT_OFFICIAL, EVENT_PUT_ASIDE, INDICATOR_CATALOGUE,
-    LOCAL_DISCLOSED, Layer, Model, REFERENCE, SqlModel,
+    COMPLETENESS, COMPLETENESS_COLUMNS, DISCLOSED, Domain, EVALUATION, EVENT_DELIVERIES, EVENT_OFFICIAL,
+    EVENT_PUT_ASIDE, INDICATOR_CATALOGUE, LOCAL_DISCLOSED, Layer, Model, REFERENCE, SqlModel,
 };
 use crate::contract::{TABLES, Table};
 use crate::disclosure::{
@@ -105,6 +105,24 @@ pub fn disclosed_schema(with_epoch: bool) -> SchemaRef {
         fields.push(Field::new("epoch", DataType::Int64, false));
     }
     Arc::new(Schema::new(fields))
+}
+
+/// What has arrived of each month, as [`Model::evaluate_months`] reads it, from the published table `completeness`;
+/// nothing if there is no such table yet.
+///
+/// # Errors
+/// If the table has not the columns of its contract.
+pub fn arrivals_of(completeness: Option<&RecordBatch>) -> Result<RecordBatch, ModelError> {
+    let table = Table::named(COMPLETENESS).ok_or_else(|| ModelError::Contract {
+        model: COMPLETENESS.to_owned(),
+        message: "no such table is declared".to_owned(),
+    })?;
+    let batch = completeness.cloned().unwrap_or_else(|| RecordBatch::new_empty(table.schema()));
+    let places: Result<Vec<usize>, _> =
+        COMPLETENESS_COLUMNS.iter().map(|name| batch.schema().index_of(name)).collect();
+    places
+        .and_then(|places| batch.project(&places))
+        .map_err(|error| ModelError::evaluation(COMPLETENESS, error))
 }
 
 impl Model {
@@ -215,18 +233,20 @@ impl Model {
     }
 
     /// Makes the rows that some months have in the tables of persons (see [`SqlModel::is_monthly`]), sorted by their grain.
-    /// `shown` are rows of [`crate::local::schema`]. A month's rows depend on that month and the day alone, so it does not
-    /// matter how many months are made at a time.
+    /// `shown` are rows of [`crate::local::schema`], `arrived` those of the months in [`arrivals_of`]. A month's rows depend
+    /// on that month and the day alone, so it does not matter how many months are made at a time.
     ///
     /// # Errors
     /// As [`Model::evaluate_groups`].
     pub async fn evaluate_months(
         &self,
         shown: RecordBatch,
+        arrived: RecordBatch,
         as_of: NaiveDate,
     ) -> Result<BTreeMap<&'static str, RecordBatch>, ModelError> {
         let session = Session::default();
         session.register(LOCAL_DISCLOSED, shown)?;
+        session.register(COMPLETENESS, arrived)?;
         session.register(INDICATOR_CATALOGUE, self.indicator_catalogue()?)?;
         // Without the instant: rows that are kept from an earlier epoch could not follow it.
         let day = evaluation(as_of, DateTime::default())?;

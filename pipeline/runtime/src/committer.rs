@@ -16,6 +16,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use rettidig_event::{Clock, DeadLetter, Topic, aside, delivery, official, person};
 use rettidig_model::Model;
 use rettidig_model::calendar::month_of;
+use rettidig_model::catalogue::COMPLETENESS;
 use rettidig_model::contract::{TABLES, Table};
 use rettidig_model::evaluation::{FigureCounts, GroupKey, Groups, disclosed_schema};
 use rettidig_model::local::LocalMonths;
@@ -233,7 +234,6 @@ impl Committer {
         let (events, aside) = (self.events_of(&keys)?, self.aside_of(&keys)?);
         let evaluated = self.model.evaluate_groups(events, aside, &BTreeMap::new()).await?;
         let disclosed = self.store.get_parquet(&manifest.disclosed, disclosed_schema(true)).await?;
-        self.local = Local::open(&self.store, &self.model, manifest).await?;
         let epochs = Epochs::of(&disclosed)?;
         self.groups = self.stamped(&keys, evaluated, &epochs, manifest.epoch)?;
         let mut tables = BTreeMap::new();
@@ -242,6 +242,8 @@ impl Committer {
                 tables.insert(table.name, self.store.get_parquet(entry, table.schema()).await?);
             }
         }
+        let completeness = tables.get(COMPLETENESS);
+        self.local = Local::open(&self.store, &self.model, manifest, completeness).await?;
         publish::latest(&self.store, manifest).await?;
         let monthly = self.monthly(&self.local);
         self.snapshot.send_replace(Some(Arc::new(Snapshot { manifest: manifest.clone(), tables, monthly })));
@@ -482,11 +484,12 @@ impl Committer {
             .collect();
         let disclosed = disclosed_of(&groups)?;
         let shown = self.local_after(added, with, at, epoch).await?;
-        let local = self.local.after(&self.store, &self.model, shown, as_of, !redefined).await?;
         let is_same = keys.is_empty() && !redefined;
         let kept = if is_same { self.tables_of_figures() } else { BTreeMap::new() };
         let (deliveries, when) = (&self.deliveries, (as_of, at));
         let tables = evaluate_tables(&self.model, &groups, deliveries, when, kept).await?;
+        let arrived = (as_of, tables.get(COMPLETENESS));
+        let local = self.local.after(&self.store, &self.model, shown, arrived, !redefined).await?;
         let mut manifest = self.write(epoch, when, &disclosed, &local, &tables).await?;
         let mut written = self.state.write(epoch, with, contributions).await?;
         written.entry.changed = changed;

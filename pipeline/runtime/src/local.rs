@@ -6,15 +6,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
 use bytes::Bytes;
 use chrono::NaiveDate;
 use rettidig_model::Model;
 use rettidig_model::calendar::month_text;
 use rettidig_model::contract::Table;
+use rettidig_model::evaluation::arrivals_of;
 use rettidig_model::local::{LocalMonth, LocalMonths, from_rows, schema, to_rows};
 
 use crate::RuntimeError;
+use crate::groups::column;
 use crate::manifest::Manifest;
 use crate::publish;
 use crate::store::{FileEntry, Store, to_parquet};
@@ -31,7 +34,32 @@ struct Part {
 struct Month {
     shown: Arc<LocalMonth>,
     state: FileEntry,
+    /// What has arrived of it; the rows say so.
+    arrived: RecordBatch,
     parts: BTreeMap<&'static str, Part>,
+}
+
+/// What has arrived, month by month.
+struct Arrivals {
+    all: RecordBatch,
+    rows: BTreeMap<String, Vec<u32>>,
+}
+
+impl Arrivals {
+    fn of(completeness: Option<&RecordBatch>) -> Result<Self, RuntimeError> {
+        let all = arrivals_of(completeness)?;
+        let periods = column(&all, "period")?.as_string::<i32>();
+        let mut rows: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        for (row, period) in (0..).zip(periods.iter()) {
+            rows.entry(period.unwrap_or_default().to_owned()).or_default().push(row);
+        }
+        Ok(Self { all, rows })
+    }
+
+    fn of_month(&self, month: i64) -> Result<RecordBatch, RuntimeError> {
+        let rows = self.rows.get(&month_text(month)).cloned().unwrap_or_default();
+        Ok(take_record_batch(&self.all, &UInt32Array::from(rows))?)
+    }
 }
 
 /// All months of an epoch. A copy shares what it is made of.
@@ -47,7 +75,7 @@ impl Local {
         Self { as_of: NaiveDate::MIN, months: BTreeMap::new() }
     }
 
-    /// Opens what a manifest names.
+    /// Opens what a manifest names; `completeness` is its table of that name.
     ///
     /// # Errors
     /// [`RuntimeError::Stop`] if a file is gone or damaged.
@@ -55,13 +83,16 @@ impl Local {
         store: &Store,
         model: &Model,
         manifest: &Manifest,
+        completeness: Option<&RecordBatch>,
     ) -> Result<Self, RuntimeError> {
+        let arrivals = Arrivals::of(completeness)?;
         let mut local = Self { as_of: manifest.as_of, months: BTreeMap::new() };
         for state in manifest.local.values() {
             for (month, shown) in from_rows(&store.get_parquet(state, schema()).await?) {
                 let rows = to_rows(&LocalMonths::from([(month, Arc::clone(&shown))]))?;
-                let parts = parts(model, rows, local.as_of, None).await?;
-                local.months.insert(month, Month { shown, state: state.clone(), parts });
+                let arrived = arrivals.of_month(month)?;
+                let parts = parts(model, rows, arrived.clone(), local.as_of, None).await?;
+                local.months.insert(month, Month { shown, state: state.clone(), arrived, parts });
             }
         }
         Ok(local)
@@ -72,7 +103,7 @@ impl Local {
         self.months.iter().map(|(month, local)| (*month, Arc::clone(&local.shown))).collect()
     }
 
-    /// The months as they are shown on a day; writes the state of those that changed.
+    /// The months as they are shown on a day, when `completeness` has arrived; writes the state of those that changed.
     ///
     /// # Errors
     /// [`RuntimeError::Retry`] if the storage fails.
@@ -81,16 +112,20 @@ impl Local {
         store: &Store,
         model: &Model,
         shown: LocalMonths,
-        as_of: NaiveDate,
+        (as_of, completeness): (NaiveDate, Option<&RecordBatch>),
         is_same_model: bool,
     ) -> Result<Self, RuntimeError> {
+        let arrivals = Arrivals::of(completeness)?;
         let mut months = BTreeMap::new();
         for (month, shown) in shown {
             let before = self.months.get(&month);
             let is_same =
                 |before: &Month| Arc::ptr_eq(&before.shown, &shown) || before.shown.shown == shown.shown;
             let same = before.filter(|before| is_same(before));
-            if let Some(same) = same.filter(|_| is_same_model && as_of == self.as_of) {
+            let arrived = arrivals.of_month(month)?;
+            let is_as_arrived =
+                |same: &&Month| is_same_model && as_of == self.as_of && same.arrived == arrived;
+            if let Some(same) = same.filter(is_as_arrived) {
                 months.insert(month, Month { shown, ..same.clone() });
                 continue;
             }
@@ -99,8 +134,8 @@ impl Local {
                 Some(same) => same.state.clone(),
                 None => store.put_parquet("state/local", &month_text(month), &rows, Vec::new()).await?,
             };
-            let parts = parts(model, rows, as_of, before).await?;
-            months.insert(month, Month { shown, state, parts });
+            let parts = parts(model, rows, arrived.clone(), as_of, before).await?;
+            months.insert(month, Month { shown, state, arrived, parts });
         }
         Ok(Self { as_of, months })
     }
@@ -151,11 +186,12 @@ impl PartialEq for Part {
 async fn parts(
     model: &Model,
     shown: RecordBatch,
+    arrived: RecordBatch,
     as_of: NaiveDate,
     before: Option<&Month>,
 ) -> Result<BTreeMap<&'static str, Part>, RuntimeError> {
     let mut parts = BTreeMap::new();
-    for (name, rows) in model.evaluate_months(shown, as_of).await? {
+    for (name, rows) in model.evaluate_months(shown, arrived, as_of).await? {
         let known = before.and_then(|before| before.parts.get(name)).filter(|known| known.rows == rows);
         let part = match known {
             Some(known) => known.clone(),

@@ -13,8 +13,9 @@ use arrow::row::{RowConverter, SortField};
 use chrono::{DateTime, Utc};
 use rettidig_event::{Topic, delivery, official};
 use rettidig_model::Model;
+use rettidig_model::catalogue::COMPLETENESS;
 use rettidig_model::contract::Table;
-use rettidig_model::evaluation::disclosed_schema;
+use rettidig_model::evaluation::{arrivals_of, disclosed_schema};
 use rettidig_model::local::{self, from_rows};
 use rettidig_model::persons::Cells;
 
@@ -142,7 +143,12 @@ pub(crate) async fn recompute_persons(
     mismatches.insert(SHOWN.to_owned(), wrong);
     let mut cells = known.cells().len() as u64 + values;
     // The published tables grow month by month; made of all months at once they are the same.
-    for (name, expected) in model.evaluate_months(state, manifest.as_of).await? {
+    let completeness = match Table::named(COMPLETENESS) {
+        Some(table) => Some(committed(store, manifest, table).await?),
+        None => None,
+    };
+    let arrived = arrivals_of(completeness.as_ref())?;
+    for (name, expected) in model.evaluate_months(state, arrived, manifest.as_of).await? {
         let Some(table) = Table::named(name) else { continue };
         let (compared, wrong) = compare(table, &committed(store, manifest, table).await?, &expected)?;
         cells += compared;

@@ -1,0 +1,9 @@
+//! The program as its users start it.
+
+mod cluster;
+mod dead_letters;
+mod demo;
+mod load;
+mod outside;
+mod persons;
+mod roles;

@@ -1,0 +1,42 @@
+//! The embedded model loads, and evaluates nothing to empty tables with the promised columns.
+
+use std::collections::BTreeMap;
+
+use arrow::array::RecordBatch;
+use rettidig_event::{aside, delivery, official};
+use rettidig_model::contract::TABLES;
+use rettidig_model::evaluation::{arrivals_of, disclosed_schema};
+use rettidig_model::{Model, TableInputs};
+
+#[tokio::test]
+async fn no_events_give_empty_tables_of_the_promised_form() {
+    let model = Model::embedded().expect("the embedded model loads");
+    let groups = model
+        .evaluate_groups(
+            RecordBatch::new_empty(official::schema()),
+            RecordBatch::new_empty(aside::schema()),
+            &BTreeMap::new(),
+        )
+        .await
+        .expect("no events can be evaluated");
+    assert_eq!(groups.vintages, BTreeMap::new());
+    let inputs = TableInputs {
+        disclosed: RecordBatch::new_empty(disclosed_schema(true)),
+        public: model.empty_public().await.expect("empty inputs"),
+        deliveries: RecordBatch::new_empty(delivery::schema()),
+        as_of: "2026-08-19".parse().expect("date"),
+        evaluated_at: "2026-08-19T05:03:20Z".parse().expect("instant"),
+        kept: BTreeMap::new(),
+    };
+    let as_of = inputs.as_of;
+    let mut tables = model.evaluate_tables(inputs).await.expect("empty tables");
+    let nothing = RecordBatch::new_empty(rettidig_model::local::schema());
+    let arrived = arrivals_of(tables.get("completeness")).expect("nothing");
+    tables.extend(model.evaluate_months(nothing, arrived, as_of).await.expect("no months"));
+    assert_eq!(tables.len(), TABLES.len());
+    for table in TABLES {
+        let batch = &tables[table.name];
+        assert_eq!(batch.num_rows(), 0, "{}", table.name);
+        assert_eq!(batch.schema(), table.schema(), "{}", table.name);
+    }
+}

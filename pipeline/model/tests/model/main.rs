@@ -1,0 +1,5 @@
+//! The model from outside.
+
+mod catalogue;
+mod disclosure;
+mod embedded;

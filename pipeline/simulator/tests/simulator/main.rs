@@ -1,0 +1,6 @@
+//! What is simulated, from outside.
+
+mod formats;
+mod reality;
+mod support;
+mod workload;

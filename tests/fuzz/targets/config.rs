@@ -1,0 +1,26 @@
+//! A configuration file. Whatever it holds, reading it ends, and either it can be used or something is said to be wrong; what
+//! is said is bounded by what stands there, whatever its aliases unfold to.
+#![no_main]
+// Of the program's modules only the reading of a text is called.
+#![allow(dead_code)]
+
+use libfuzzer_sys::fuzz_target;
+
+#[path = "../../../pipeline/cli/src/config.rs"]
+mod config;
+#[path = "../../../pipeline/cli/src/persons.rs"]
+mod persons;
+
+/// What `config` needs of the program beside.
+mod door {
+    pub const DEMO_KEY: &str = "never used: no source is built";
+}
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut errors = Vec::new();
+    let config = config::Config::from_text("given.yaml", text, &mut errors);
+    assert!(config.is_some() || !errors.is_empty(), "it is of no use and nobody says why");
+    // The parser lets aliases unfold to a hundred times what stands there.
+    assert!(errors.len() <= 100 * (text.len() + 1), "{} errors", errors.len());
+});

@@ -1,0 +1,14 @@
+//! The engine from outside: definitions against goldens and another implementation, faults, processes with roles. One
+//! program, because each one more takes as long to link as all of its tests to run.
+
+mod architecture;
+mod dead_letters;
+mod faults;
+mod golden;
+mod measure_goldens;
+mod measures;
+mod merged_numbers;
+mod persons;
+mod pipeline;
+mod roles;
+mod silence;
