@@ -151,17 +151,18 @@ impl<'a> Emitter<'a> {
         figures: u64,
     ) -> Result<(), SinkError> {
         let source = format!("{}-{table}", self.publisher);
-        self.delivery_of(&source, 0, newest, figures, None).await
+        let at = self.retrieved_text.clone();
+        self.delivery_of(&source, 0, &at, (newest, figures, None)).await
     }
 
-    /// Sends the delivery record of a source of a municipality.
+    /// Sends the delivery record of a source of a municipality: when it was delivered, its newest period, how many records it
+    /// had, and its control sum.
     pub(crate) async fn delivery_of(
         &mut self,
         source: &str,
         municipality: i32,
-        newest: Period,
-        records: u64,
-        control_sum: Option<&str>,
+        delivered_at: &str,
+        (newest, records, control_sum): (Period, u64, Option<&str>),
     ) -> Result<(), SinkError> {
         let event = DeliveryEvent {
             source: source.into(),
@@ -169,7 +170,7 @@ impl<'a> Emitter<'a> {
             period: newest.to_string().into(),
             records: i64::try_from(records).unwrap_or(i64::MAX),
             control_sum: control_sum.map(Cow::Borrowed),
-            delivered_at: self.retrieved_text.as_str().into(),
+            delivered_at: delivered_at.into(),
         };
         self.sink.send(Topic::Deliveries, source, event.to_json()).await?;
         self.records += 1;

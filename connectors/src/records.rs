@@ -9,7 +9,7 @@ use rettidig_event::{Reason, SinkError};
 
 use self::feed::{Bad, Feed, Outcome};
 use self::lines::Lines;
-use crate::emit::{Emitter, Refusal};
+use crate::emit::{Emitter, Refusal, instant};
 
 pub(crate) mod feed;
 pub(crate) mod lines;
@@ -118,9 +118,9 @@ impl<'p> Production<'p> {
         };
         let municipality = delivery.municipality.unwrap_or(0);
         let period = tally.period(delivery);
-        emitter
-            .delivery_of(&delivery.source, municipality, period, tally.events, tally.control_sum())
-            .await?;
+        let at = instant(delivery.delivered_at);
+        let what = (period, tally.events, tally.control_sum());
+        emitter.delivery_of(&delivery.source, municipality, &at, what).await?;
         tracing::info!(
             file,
             source = delivery.source,

@@ -11,6 +11,7 @@ SELECT
     period,
     period_end,
     delivered_at,
-    max(records) AS records
+    -- one that was told twice counts once; two files of the same second count both
+    sum(DISTINCT records) AS records
 FROM event_deliveries
 GROUP BY source, municipality, period, period_end, delivered_at

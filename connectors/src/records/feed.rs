@@ -116,6 +116,7 @@ impl<'p> Feed<'p> {
             file: file.to_owned(),
             municipality,
             recorded_at,
+            delivered_at: now,
             source: source_name(profile, municipality),
         };
         Self {
@@ -130,6 +131,12 @@ impl<'p> Feed<'p> {
             delivery,
             tally: Tally::default(),
         }
+    }
+
+    /// The same, of a delivery that is known to have come before it is read.
+    pub(crate) fn delivered_at(mut self, at: DateTime<Utc>) -> Self {
+        self.delivery.delivered_at = at;
+        self
     }
 
     /// Whether the whole must be read without using anything before it is used.

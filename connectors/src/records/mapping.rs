@@ -36,6 +36,8 @@ pub(crate) struct Delivery {
     pub municipality: Option<i32>,
     /// `recorded_at` of records that have none of their own.
     pub recorded_at: DateTime<Utc>,
+    /// When it was delivered: the same whenever the same file is read.
+    pub delivered_at: DateTime<Utc>,
     /// `source` in the events.
     pub source: String,
 }

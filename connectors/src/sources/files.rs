@@ -353,7 +353,10 @@ impl FileSource {
         let municipality =
             found.facts.municipality.filter(|_| self.profile.municipality != MunicipalityRule::None);
         let named_at = found.facts.at.filter(|_| self.profile.recorded_at == RecordedAtRule::FileName);
-        Feed::new(&self.profile, &self.key, encoding, &found.name, municipality, named_at, now)
+        let feed = Feed::new(&self.profile, &self.key, encoding, &found.name, municipality, named_at, now);
+        // A server that tells no time gives the beginning of time.
+        let delivered_at = Some(found.meta.last_modified).filter(|at| *at > DateTime::UNIX_EPOCH);
+        feed.delivered_at(delivered_at.unwrap_or(now))
     }
 
     /// The bytes of the file as it was listed.

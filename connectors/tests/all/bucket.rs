@@ -175,7 +175,7 @@ fn an_object_that_is_replaced_while_it_is_read_is_left_for_the_next_poll() {
         assert!(text.contains("it changes while it is read"), "{text}");
         assert!(sink.sink.of(Topic::Income).len() < ROWS && sink.sink.of(Topic::Deliveries).is_empty());
         let (_, sink) = poller.polled().await;
-        assert!(sink.sent == from_a_folder("income", &profile, INCOME, other.as_bytes()).await.sent);
+        assert!(sink.told() == from_a_folder("income", &profile, INCOME, other.as_bytes()).await.told());
         drop(server);
     });
 }
@@ -209,7 +209,7 @@ fn a_server_that_goes_away_is_an_error_and_nothing_is_lost() {
         server.put(INCOME, body.as_bytes()).await;
         let (outcome, sink) = poller.polled().await;
         assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
-        assert!(sink.sent == from_a_folder("income", &profile, INCOME, body.as_bytes()).await.sent);
+        assert!(sink.told() == from_a_folder("income", &profile, INCOME, body.as_bytes()).await.told());
         assert!(poller.polled().await.1.sent.is_empty());
     });
 }

@@ -191,7 +191,7 @@ fn a_server_that_goes_away_is_an_error_and_nothing_is_lost() {
         folder.drop_file(INCOME, body.as_bytes());
         let mut expected = MemorySink::default();
         folder.poll(&mut expected).await.expect("poll");
-        assert!(sink.of(Topic::Income).len() == ROWS && sink.sent == expected.sent);
+        assert!(sink.of(Topic::Income).len() == ROWS && sink.told() == expected.told());
         assert!(poller.polled().await.1.sent.is_empty());
     });
 }
