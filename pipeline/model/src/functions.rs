@@ -1,10 +1,11 @@
-//! SQL functions of our own: the calendar as integers, and the union of intervals.
+//! SQL functions of our own: the calendar as integers, the union of intervals, and the tails of distributions.
 //!
 //! | function | gives |
 //! |---|---|
 //! | `month_of(day)`, `month_first(month)`, `month_last(month)`, `add_months(day, n)` | see [`crate::calendar`] |
 //! | `month_share(amount, from, to, month)` | a month's share of an amount |
 //! | `month_text(month)` | `2026-07` |
+//! | `poisson_at_least(x, mean)`, `poisson_at_most(x, mean)`, `poisson_quantile(q, mean)`, `normal_cdf(z)` | see [`crate::chance`] |
 //! | `union_of_intervals(from, to, rank, label)` | an aggregate: disjoint runs of days with the label of the highest-ranked interval over each day, as a list of structs `from_day`, `to_day`, `label` |
 //!
 //! The union could be written with window functions, and is, in a test below; as an aggregate it needs one sort per group
@@ -15,10 +16,11 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int64Array, Int64Builder, ListArray, StringArray, StructArray,
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, Int64Builder, ListArray, StringArray,
+    StructArray,
 };
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Int64Type};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Float64Type, Int64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -29,7 +31,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::prelude::SessionContext;
 
-use crate::calendar;
+use crate::{calendar, chance};
 
 /// The scalar functions.
 pub fn scalar_functions() -> Vec<ScalarUDF> {
@@ -40,6 +42,10 @@ pub fn scalar_functions() -> Vec<ScalarUDF> {
         integers("add_months", |[day, months]| calendar::add_months(day, months)),
         integers("month_share", |[amount, from, to, month]| calendar::month_share(amount, from, to, month)),
         month_text(),
+        floats("poisson_at_least", |[x, mean]| chance::poisson_at_least(x, mean)),
+        floats("poisson_at_most", |[x, mean]| chance::poisson_at_most(x, mean)),
+        floats("poisson_quantile", |[q, mean]| chance::poisson_quantile(q, mean)),
+        floats("normal_cdf", |[z]| Some(chance::normal_cdf(z))),
     ]
 }
 
@@ -72,6 +78,22 @@ fn integers<const N: usize>(name: &str, function: fn([i64; N]) -> i64) -> Scalar
         Ok(ColumnarValue::Array(Arc::new(values.finish())))
     };
     create_udf(name, vec![DataType::Int64; N], DataType::Int64, Volatility::Immutable, Arc::new(invoke))
+}
+
+/// A function from floats to a float; null if any argument is, or where it has no value.
+fn floats<const N: usize>(name: &str, function: fn([f64; N]) -> Option<f64>) -> ScalarUDF {
+    let invoke = move |arguments: &[ColumnarValue]| {
+        let arrays = ColumnarValue::values_to_arrays(arguments)?;
+        let columns: Vec<&Float64Array> =
+            arrays.iter().map(|array| array.as_primitive::<Float64Type>()).collect();
+        let rows = columns.first().map_or(0, |column| column.len());
+        let value = |row: usize| {
+            let known = columns.iter().all(|column| column.is_valid(row));
+            known.then(|| std::array::from_fn(|argument| columns[argument].value(row))).and_then(function)
+        };
+        Ok(ColumnarValue::Array(Arc::new((0..rows).map(value).collect::<Float64Array>())))
+    };
+    create_udf(name, vec![DataType::Float64; N], DataType::Float64, Volatility::Immutable, Arc::new(invoke))
 }
 
 fn month_text() -> ScalarUDF {

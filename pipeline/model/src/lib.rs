@@ -7,6 +7,7 @@
 
 pub mod calendar;
 pub mod catalogue;
+pub mod chance;
 mod clauses;
 pub mod contract;
 pub mod disclosure;
