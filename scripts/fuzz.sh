@@ -34,7 +34,7 @@ for target in "${targets[@]}"; do
     mkdir -p "$findings/$target"
     echo "fuzz: $target for $seconds s" >&2
     features=()
-    case $target in config | sql | manifest | range) features=(--features engine) ;; esac
+    case $target in sql | manifest | range) features=(--features engine) ;; esac
     cargo +nightly fuzz run --fuzz-dir tests/fuzz --sanitizer none "${features[@]}" "$target" "tests/fuzz/corpus/$target" -- \
         -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 \
         -artifact_prefix="$findings/$target/" || failed+=("$target")

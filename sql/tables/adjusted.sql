@@ -1,6 +1,6 @@
 -- layer: T
 -- grain: area_kind, area, indicator, benefit, period
--- unit: adjusted in the unit of the indicator; jump as variance over mean; growth and spread as logarithms a month
+-- unit: adjusted and underlying in the unit of the indicator; jump as variance over mean; growth and spread as logarithms a month
 -- why: values without their season, how much they jump from month to month, and how they have moved for a year
 -- danish: Sæsonkorrigerede tal
 -- source: ours (pipeline/docs/decisions, drift)
@@ -74,7 +74,17 @@ years AS (
         ) AS year_square,
         count(change) OVER (
             PARTITION BY area_kind, area, indicator, benefit ORDER BY "month" RANGE BETWEEN 11 PRECEDING AND CURRENT ROW
-        ) AS changes
+        ) AS changes,
+        -- in whole millionths
+        sum(CAST(round(adjusted * 1000000.0) AS BIGINT)) OVER (
+            PARTITION BY area_kind, area, indicator, benefit ORDER BY "month" RANGE BETWEEN 11 PRECEDING AND CURRENT ROW
+        ) AS year_sum,
+        sum(CAST(round(adjusted * 1000000.0) AS BIGINT) * "month") OVER (
+            PARTITION BY area_kind, area, indicator, benefit ORDER BY "month" RANGE BETWEEN 11 PRECEDING AND CURRENT ROW
+        ) AS year_moment,
+        count(*) OVER (
+            PARTITION BY area_kind, area, indicator, benefit ORDER BY "month" RANGE BETWEEN 11 PRECEDING AND CURRENT ROW
+        ) AS months
     FROM changes
 )
 SELECT
@@ -86,6 +96,11 @@ SELECT
     factor,
     adjusted,
     jump,
+    -- the straight line through a year, at its end: 143 is the sum of the squares of -5.5, -4.5, ... 5.5
+    CASE
+        WHEN months = 12
+            THEN (year_sum / 12.0 + 5.5 / 143.0 * (year_moment - CAST("month" AS DOUBLE) * year_sum + 5.5 * year_sum)) / 1000000.0
+    END AS underlying,
     CASE WHEN changes = 12 THEN year_change / 12.0 / 1000000000.0 END AS growth,
     CASE
         WHEN changes = 12

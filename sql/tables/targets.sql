@@ -22,12 +22,33 @@ seasons AS (
 adjusted AS (
     SELECT * FROM adjusted
 ),
--- How many times a count spreads more than chance alone; 0.4549 is the median of the square of a standard normal.
-dispersions AS (
-    SELECT area_kind, area, indicator, benefit, greatest(median(jump) / 0.4549, 1.0) AS dispersion
+jumps AS (
+    SELECT area_kind, area, indicator, benefit, median(jump) AS jump
     FROM adjusted
     GROUP BY area_kind, area, indicator, benefit
     HAVING count(jump) >= 12
+),
+known_years AS (
+    SELECT area_kind, area, indicator, benefit, CAST(min(years) AS DOUBLE) AS years
+    FROM seasons
+    GROUP BY area_kind, area, indicator, benefit
+),
+-- How many times a count spreads more than chance alone; 0.4549 is the median of the square of a standard normal. A season
+-- learned from k years has taken a k-th of the chance in them for season, and errs by as much in any other year.
+dispersions AS (
+    SELECT
+        jumps.area_kind,
+        jumps.area,
+        jumps.indicator,
+        jumps.benefit,
+        greatest(jumps.jump / 0.4549 * coalesce(known_years.years / (known_years.years - 1.0), 1.0), 1.0) AS dispersion,
+        coalesce((known_years.years + 1.0) / known_years.years, 1.0) AS season_errs
+    FROM jumps
+    LEFT JOIN known_years
+        ON jumps.area_kind = known_years.area_kind
+        AND jumps.area = known_years.area
+        AND jumps.indicator = known_years.indicator
+        AND jumps.benefit = known_years.benefit
 ),
 on_path AS (
     SELECT
@@ -36,14 +57,13 @@ on_path AS (
         comparisons.value,
         comparisons.status,
         comparisons.unit,
-        -- the newest month is judged by what it is expected to settle at
         coalesce(comparisons.settled_estimate, comparisons.value) AS judged,
+        last_day.period_end,
         CAST(CAST(last_day.period_end AS INT) - CAST(targets.zero_date AS INT) AS DOUBLE)
             / CAST(CAST(targets.target_date AS INT) - CAST(targets.zero_date AS INT) AS DOUBLE) AS way,
-        (date_part('year', targets.target_date) - date_part('year', last_day.period_end)) * 12
-            + date_part('month', targets.target_date) - date_part('month', last_day.period_end) AS months_left,
-        date_part('month', targets.zero_date) AS zero_month,
-        date_part('month', targets.target_date) AS target_month,
+        month_of(CAST(CAST(last_day.period_end AS INT) AS BIGINT)) AS "month",
+        month_of(CAST(CAST(targets.target_date AS INT) AS BIGINT)) - month_of(CAST(CAST(last_day.period_end AS INT) AS BIGINT)) AS months_left,
+        month_text(month_of(CAST(CAST(targets.zero_date AS INT) AS BIGINT))) AS zero_period,
         last_day.newest,
         coalesce(freshness.late, false) AS late
     FROM targets
@@ -61,20 +81,21 @@ on_path AS (
     LEFT JOIN freshness ON catalogue.feeds = freshness.source
     WHERE last_day.period_end >= targets.zero_date AND last_day.period_end <= targets.target_date
 ),
--- The path is straight without the season, and meets zero point and target as they were written, with theirs.
-in_season AS (
+-- Without season and without the chance that lies in the zero point: the way is walked from where the area really stood.
+underway AS (
     SELECT
         on_path.*,
-        on_path.zero_value + (on_path.target_value - on_path.zero_value) * on_path.way AS expected,
-        coalesce(adjusted.factor, 1.0) * (
-            on_path.zero_value / coalesce(at_zero.factor, 1.0)
-            + (on_path.target_value / coalesce(at_target.factor, 1.0) - on_path.zero_value / coalesce(at_zero.factor, 1.0)) * on_path.way
-        ) AS expected_in_season,
-        on_path.target_value / coalesce(at_target.factor, 1.0) AS adjusted_target,
+        adjusted.factor,
         adjusted.adjusted,
         adjusted.growth,
         adjusted.spread,
-        dispersions.dispersion
+        dispersions.dispersion,
+        dispersions.season_errs,
+        at_zero.factor AS zero_factor,
+        CASE
+            WHEN on_path.zero_value > 0.0 AND on_path.period <> on_path.zero_period
+                THEN at_zero.underlying * (1.0 + (on_path.target_value / on_path.zero_value - 1.0) * on_path.way)
+        END AS adjusted_expected
     FROM on_path
     LEFT JOIN adjusted
         ON on_path.area_kind = adjusted.area_kind
@@ -82,34 +103,60 @@ in_season AS (
         AND on_path.indicator = adjusted.indicator
         AND on_path.benefit = adjusted.benefit
         AND on_path.period = adjusted.period
-    LEFT JOIN seasons AS at_zero
+    LEFT JOIN adjusted AS at_zero
         ON on_path.area_kind = at_zero.area_kind
         AND on_path.area = at_zero.area
         AND on_path.indicator = at_zero.indicator
         AND on_path.benefit = at_zero.benefit
-        AND on_path.zero_month = at_zero.month_of_year
-    LEFT JOIN seasons AS at_target
-        ON on_path.area_kind = at_target.area_kind
-        AND on_path.area = at_target.area
-        AND on_path.indicator = at_target.indicator
-        AND on_path.benefit = at_target.benefit
-        AND on_path.target_month = at_target.month_of_year
+        AND on_path.zero_period = at_zero.period
     LEFT JOIN dispersions
         ON on_path.area_kind = dispersions.area_kind
         AND on_path.area = dispersions.area
         AND on_path.indicator = dispersions.indicator
         AND on_path.benefit = dispersions.benefit
 ),
+-- The mean of the newest three months that count, in whole millionths.
+levels AS (
+    SELECT
+        area_kind,
+        area,
+        indicator,
+        benefit,
+        period,
+        count(*) OVER newest_three AS months,
+        sum(CAST(round(adjusted * 1000000.0) AS BIGINT)) OVER newest_three AS adjusted_micro,
+        sum(CAST(round(adjusted_expected * 1000000.0) AS BIGINT)) OVER newest_three AS expected_micro
+    FROM underway
+    WHERE adjusted IS NOT NULL AND adjusted_expected > 0.0 AND dispersion IS NOT NULL AND status <> 'incomplete'
+    WINDOW newest_three AS (
+        PARTITION BY area_kind, area, indicator, benefit ORDER BY "month" RANGE BETWEEN 2 PRECEDING AND CURRENT ROW
+    )
+),
+-- Their distance has the chance of so many months in it, and that of the straight line through the year before the zero point at
+-- its end, which is 46 / 156 of a month's; and what the season errs by.
+distances AS (
+    SELECT
+        underway.*,
+        levels.adjusted_micro / 1000000.0 / levels.months AS adjusted_level,
+        levels.expected_micro / 1000000.0 / levels.months AS adjusted_expected_level,
+        underway.dispersion * underway.season_errs * (1.0 / levels.months + 46.0 / 156.0) AS distance_dispersion
+    FROM underway
+    LEFT JOIN levels
+        ON underway.area_kind = levels.area_kind
+        AND underway.area = levels.area
+        AND underway.indicator = levels.indicator
+        AND underway.benefit = levels.benefit
+        AND underway.period = levels.period
+),
 -- How likely chance alone takes somebody who is on the path as far to the wrong side.
 tested AS (
     SELECT
         *,
         CASE
-            WHEN unit = 'percent' OR judged IS NULL OR dispersion IS NULL OR expected_in_season <= 0.0 THEN NULL
-            WHEN direction = 'down' THEN poisson_at_least(judged / dispersion, expected_in_season / dispersion)
-            ELSE poisson_at_most(judged / dispersion, expected_in_season / dispersion)
+            WHEN direction = 'down' THEN poisson_at_least(adjusted_level / distance_dispersion, adjusted_expected_level / distance_dispersion)
+            ELSE poisson_at_most(adjusted_level / distance_dispersion, adjusted_expected_level / distance_dispersion)
         END AS p_value
-    FROM in_season
+    FROM distances
 ),
 ranked AS (
     SELECT
@@ -117,7 +164,7 @@ ranked AS (
         row_number() OVER (PARTITION BY period ORDER BY p_value, area_kind, area, indicator, benefit) AS place,
         count(*) OVER (PARTITION BY period) AS places
     FROM tested
-    WHERE p_value IS NOT NULL AND status <> 'incomplete' AND NOT (late AND newest)
+    WHERE p_value IS NOT NULL AND NOT (late AND newest)
 ),
 -- Of all that is found in a period at once, one in twenty may be found by chance (Benjamini and Hochberg).
 found AS (
@@ -160,25 +207,28 @@ SELECT
     tested.direction,
     tested.value,
     tested.status,
-    tested.expected,
-    tested.expected_in_season,
+    tested.zero_value + (tested.target_value - tested.zero_value) * tested.way AS expected,
+    tested.factor * tested.adjusted_level AS level,
+    tested.factor * tested.adjusted_expected_level AS expected_level,
     CASE
         WHEN tested.target_value <> tested.zero_value
             THEN (tested.value - tested.zero_value) / (tested.target_value - tested.zero_value)
     END AS realised_ratio,
-    tested.value - tested.expected AS deviation,
+    tested.value - (tested.zero_value + (tested.target_value - tested.zero_value) * tested.way) AS deviation,
     tested.dispersion,
-    tested.dispersion * poisson_quantile(0.025, tested.expected_in_season / tested.dispersion) AS lower_limit,
-    tested.dispersion * poisson_quantile(0.975, tested.expected_in_season / tested.dispersion) AS upper_limit,
+    tested.factor * tested.distance_dispersion
+        * poisson_quantile(0.025, tested.adjusted_expected_level / tested.distance_dispersion) AS lower_limit,
+    tested.factor * tested.distance_dispersion
+        * poisson_quantile(0.975, tested.adjusted_expected_level / tested.distance_dispersion) AS upper_limit,
     tested.p_value,
     CASE
         WHEN tested.judged IS NULL THEN NULL
         WHEN tested.months_left = 0 THEN
             CASE WHEN (tested.direction = 'down') = (tested.judged <= tested.target_value) OR tested.judged = tested.target_value THEN 1.0 ELSE 0.0 END
-        WHEN tested.spread > 0.0 AND tested.adjusted_target > 0.0 THEN
+        WHEN tested.spread > 0.0 AND tested.target_value > 0.0 AND tested.zero_factor > 0.0 THEN
             normal_cdf(
                 CASE WHEN tested.direction = 'down' THEN 1.0 ELSE -1.0 END
-                * (ln(tested.adjusted_target / tested.adjusted) - tested.months_left * tested.growth)
+                * (ln(tested.target_value / tested.zero_factor / tested.adjusted) - tested.months_left * tested.growth)
                 / (tested.spread * sqrt(tested.months_left + tested.months_left * tested.months_left / 12.0))
             )
     END AS probability,

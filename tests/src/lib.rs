@@ -5,6 +5,7 @@ pub mod cells;
 pub mod events;
 pub mod storage;
 pub mod wire;
+pub mod worlds;
 
 use std::collections::BTreeMap;
 use std::path::Path;

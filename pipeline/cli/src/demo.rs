@@ -232,25 +232,26 @@ struct Drift {
     text: String,
 }
 
-/// Who drifts in the newest period, the farthest from its limit first.
+/// Who drifts in the newest period, first those of whom chance explains it least.
 fn drifting(snapshot: &Snapshot, model: &Model) -> Vec<Drift> {
     let mut drifting: Vec<(f64, Drift)> = newest_targets(snapshot)
         .into_iter()
         .filter(|(targets, row)| text(targets, "state", *row) == "drifting")
         .filter_map(|(targets, row)| {
-            let [value, expected, upper, deviation] =
-                ["value", "expected", "upper_limit", "deviation"].map(|name| number(targets, name, row));
-            let (value, expected, upper, deviation) = (value?, expected?, upper?, deviation?);
+            let limit = if text(targets, "direction", row) == "down" { "upper_limit" } else { "lower_limit" };
+            let [level, expected, limit, p_value] =
+                ["level", "expected_level", limit, "p_value"].map(|name| number(targets, name, row));
+            let (level, expected, limit, p_value) = (level?, expected?, limit?, p_value?);
             let name = area_name(model, text(targets, "area", row));
             let shown = format!(
-                "{name}: {} {} is {value:.0}, the path expects {expected:.0} (limit {upper:.0})",
+                "{name}: {} {}: level {level:.0}, on its path it would be {expected:.0} (limit {limit:.0})",
                 text(targets, "indicator", row),
                 text(targets, "period", row),
             );
-            Some((deviation / (upper - expected), Drift { name, text: shown }))
+            Some((p_value, Drift { name, text: shown }))
         })
         .collect();
-    drifting.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    drifting.sort_by(|(a, _), (b, _)| a.total_cmp(b));
     drifting.into_iter().map(|(_, drift)| drift).collect()
 }
 

@@ -329,6 +329,12 @@ pub const TABLES: &[Table] = &[
                 "what the value is judged by, over the factor",
             ),
             maybe(
+                "underlying",
+                Kind::Float,
+                "unit of the indicator",
+                "straight line through the year that ends here, at its end",
+            ),
+            maybe(
                 "jump",
                 Kind::Float,
                 "ratio",
@@ -361,11 +367,17 @@ pub const TABLES: &[Table] = &[
                 "unit of the indicator",
                 "value on the straight path at the end of the period",
             ),
-            column(
-                "expected_in_season",
+            maybe(
+                "level",
                 Kind::Float,
                 "unit of the indicator",
-                "the same with the area's own season (sæsonudsving)",
+                "mean of the newest three months after the zero point, in the season (sæsonudsving) of this one",
+            ),
+            maybe(
+                "expected_level",
+                Kind::Float,
+                "unit of the indicator",
+                "the same of an area on its path from where it really stood at the zero point",
             ),
             maybe("realised_ratio", Kind::Float, "ratio", "realised share of the way (realiseret andel)"),
             maybe("deviation", Kind::Float, "unit of the indicator", "value minus expected"),
@@ -379,19 +391,19 @@ pub const TABLES: &[Table] = &[
                 "lower_limit",
                 Kind::Float,
                 "unit of the indicator",
-                "below it lies one of forty values of an area on its path",
+                "below it lies one of forty levels of an area on its path",
             ),
             maybe(
                 "upper_limit",
                 Kind::Float,
                 "unit of the indicator",
-                "above it lies one of forty values of an area on its path",
+                "above it lies one of forty levels of an area on its path",
             ),
             maybe(
                 "p_value",
                 Kind::Float,
                 "ratio",
-                "how likely chance takes an area on its path as far to the wrong side",
+                "how likely chance takes the level of an area on its path as far to the wrong side",
             ),
             maybe(
                 "probability",

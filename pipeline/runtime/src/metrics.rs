@@ -306,6 +306,14 @@ fn target_gauges(registry: &Registry, targets: &RecordBatch) -> Result<(), prome
             make("rettidig_target_realised_ratio", "Realised share of the way to the target")?,
             "realised_ratio",
         ),
+        (make("rettidig_target_level", "Mean of the newest three months")?, "level"),
+        (make("rettidig_target_expected_level", "Level of an area on its path")?, "expected_level"),
+        (make("rettidig_target_lower_limit", "Lower limit of the level")?, "lower_limit"),
+        (make("rettidig_target_upper_limit", "Upper limit of the level")?, "upper_limit"),
+        (
+            make("rettidig_target_probability", "Probability of reaching the target if it goes on so")?,
+            "probability",
+        ),
     ];
     let state = gauges(
         registry,

@@ -11,9 +11,22 @@ mod config;
 #[path = "../../../pipeline/cli/src/persons.rs"]
 mod persons;
 
-/// What `config` needs of the program beside.
+// What `config` needs beside of the program and of the runtime, which would bring DataFusion.
+extern crate self as rettidig_runtime;
+
 mod door {
     pub const DEMO_KEY: &str = "never used: no source is built";
+}
+
+mod kafka {
+    use std::collections::BTreeMap;
+    use std::path::PathBuf;
+
+    pub struct KafkaConfig {
+        pub brokers: String,
+        pub settings: BTreeMap<String, String>,
+        pub password_file: Option<PathBuf>,
+    }
 }
 
 fuzz_target!(|data: &[u8]| {

@@ -3,6 +3,7 @@
 
 mod architecture;
 mod dead_letters;
+mod drift;
 mod faults;
 mod golden;
 mod measure_goldens;

@@ -1,0 +1,245 @@
+//! Simulated areas with targets: what drift says of worlds whose truth is known.
+//!
+//! Each area has a level, a season, a straight path from zero point to target, and counts that spread more than chance alone. From some
+//! month on some areas leave their path. Every month is evaluated as it would have been known then, by the model's SQL.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use chrono::{DateTime, Days, Months, NaiveDate, Utc};
+use rettidig_event::delivery;
+use rettidig_model::evaluation::disclosed_schema;
+use rettidig_model::{Model, SourceFile, TableInputs};
+
+/// Months before the zero point.
+const HISTORY: u32 = 48;
+/// Months from the zero point to the target.
+const WAY: u32 = 18;
+const ZERO: &str = "2024-12-31";
+const INDICATOR: &str = "full_time_unemployed";
+
+/// What a world is like.
+#[derive(Debug, Clone, Copy)]
+pub struct Truth {
+    /// Areas of each of the sizes (persons).
+    pub areas: usize,
+    /// Sizes, in persons.
+    pub sizes: [f64; 3],
+    /// Variance over mean of the counts.
+    pub dispersion: f64,
+    /// Standard deviation of what moves an area off its path and back, a share of its level; half of it is left a month later.
+    pub wandering: f64,
+    /// Share by which areas lie above their path from `off_from` on.
+    pub off_by: f64,
+    /// Every how many-th area leaves its path; none if 0.
+    pub off_every: usize,
+    /// Months after the zero point at which they leave it.
+    pub off_from: u32,
+}
+
+impl Default for Truth {
+    fn default() -> Self {
+        Self {
+            areas: 93,
+            sizes: [60.0, 700.0, 9_000.0],
+            dispersion: 1.5,
+            wandering: 0.0,
+            off_by: 0.0,
+            off_every: 0,
+            off_from: 4,
+        }
+    }
+}
+
+/// The areas of one world, and their counts month by month from the first of the history to the target.
+pub struct World {
+    truth: Truth,
+    counts: Vec<Vec<i64>>,
+}
+
+/// A standard normal number.
+fn normal(random: &mut fastrand::Rng) -> f64 {
+    let (u, v) = (1.0 - random.f64(), random.f64());
+    (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+}
+
+impl World {
+    /// A world drawn by a seed.
+    #[allow(clippy::cast_possible_truncation, reason = "counts of persons")]
+    pub fn new(seed: u64, truth: Truth) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let counts = (0..truth.areas).map(|area| {
+            let phase = random.f64();
+            let mut wandered = 0.0;
+            let months = 0..HISTORY + WAY + 1;
+            let mut month_of = |month: u32| {
+                let season = 1.0 + 0.06 * (std::f64::consts::TAU * (f64::from(month) / 12.0 + phase)).sin();
+                let way = f64::from(month.saturating_sub(HISTORY)) / f64::from(WAY);
+                wandered = 0.5 * wandered + truth.wandering * normal(&mut random);
+                let is_off =
+                    truth.off_every > 0 && area % truth.off_every == 0 && month >= HISTORY + truth.off_from;
+                let off = if is_off { 1.0 + truth.off_by } else { 1.0 };
+                let mean = truth.sizes[area % 3] * (1.0 - 0.05 * way) * season * off * (1.0 + wandered);
+                (mean + (truth.dispersion * mean).sqrt() * normal(&mut random)).round().max(1.0) as i64
+            };
+            months.map(&mut month_of).collect()
+        });
+        Self { truth, counts: counts.collect() }
+    }
+
+    /// Whether an area leaves its path.
+    pub fn is_off(&self, area: usize) -> bool {
+        self.truth.off_every > 0 && area.is_multiple_of(self.truth.off_every)
+    }
+
+    /// Which of the sizes an area has.
+    pub fn size(&self, area: usize) -> usize {
+        area % 3
+    }
+
+    /// Last day of a month.
+    fn end(month: u32) -> NaiveDate {
+        let first = NaiveDate::from_ymd_opt(2020, 12, 1).expect("date") + Months::new(month);
+        first + Months::new(1) - Days::new(1)
+    }
+
+    fn code(area: usize) -> String {
+        format!("{:04}", 1_000 + area)
+    }
+
+    /// The model with the targets of these areas: what it is in truth, five per cent less at the end.
+    ///
+    /// # Panics
+    /// If the model does not load.
+    pub fn model(&self) -> Model {
+        let mut files: Vec<SourceFile> = Model::embedded_files();
+        let targets = files.iter_mut().find(|file| file.path == "reference/targets.csv").expect("targets");
+        let head = "area_kind,area,indicator,benefit,zero_date,zero_value,target_date,target_value,direction,owner,note\n";
+        let lines = (0..self.truth.areas).map(|area| {
+            // As people do: the figure of the month is the zero point, chance and season included.
+            let zero = self.counts[area][HISTORY as usize];
+            let target = zero as f64 * 0.95;
+            let end = Self::end(HISTORY + WAY);
+            format!(
+                "jobcentre,{},{INDICATOR},total,{ZERO},{zero},{end},{target},down,test,\n",
+                Self::code(area)
+            )
+        });
+        targets.text = head.to_owned() + &lines.collect::<String>();
+        Model::load(files).expect("the model loads")
+    }
+
+    fn disclosed(&self, months: u32) -> RecordBatch {
+        let rows: Vec<(usize, u32)> =
+            (0..self.truth.areas).flat_map(|area| (0..months).map(move |month| (area, month))).collect();
+        let text = |of: &dyn Fn(usize, u32) -> String| -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|(area, month)| of(*area, *month))))
+        };
+        let number = |of: &dyn Fn(usize, u32) -> Option<i64>| -> ArrayRef {
+            Arc::new(rows.iter().map(|(area, month)| of(*area, *month)).collect::<Int64Array>())
+        };
+        let instant = |of: &dyn Fn(u32) -> Option<i64>| -> ArrayRef {
+            let instants: TimestampMicrosecondArray = rows.iter().map(|(_, month)| of(*month)).collect();
+            Arc::new(instants.with_timezone("UTC"))
+        };
+        let days = |month: u32| rettidig_model::persons::day_of(Self::end(month));
+        let ends: Date32Array = rows.iter().map(|(_, month)| i32::try_from(days(*month)).ok()).collect();
+        let columns: BTreeMap<&str, ArrayRef> = [
+            ("indicator", text(&|_, _| INDICATOR.to_owned())),
+            ("area_kind", text(&|_, _| "jobcentre".to_owned())),
+            ("area", text(&|area, _| Self::code(area))),
+            ("benefit", text(&|_, _| "total".to_owned())),
+            ("period", text(&|_, month| Self::end(month).format("%Y-%m").to_string())),
+            ("period_end", Arc::new(ends) as ArrayRef),
+            ("breakdown", text(&|_, _| "total".to_owned())),
+            ("breakdown_value", text(&|_, _| "total".to_owned())),
+            ("known_at", instant(&|month| Some((days(month) + 19) * 86_400_000_000))),
+            ("known_to", instant(&|_| None)),
+            ("value_micro", number(&|area, month| Some(self.counts[area][month as usize] * 1_000_000))),
+            ("numerator", number(&|_, _| None)),
+            ("denominator", number(&|_, _| None)),
+            ("status", text(&|_, _| "final".to_owned())),
+            ("old_value_micro", number(&|_, _| None)),
+            ("old_known_at", instant(&|_| None)),
+            ("epoch", number(&|_, _| Some(1))),
+        ]
+        .into();
+        let schema = disclosed_schema(true);
+        let columns = schema.fields().iter().map(|field| columns[field.name().as_str()].clone()).collect();
+        RecordBatch::try_new(schema, columns).expect("rows")
+    }
+
+    /// The state of each area in each month after the zero point, as it was said when that month was the newest.
+    ///
+    /// # Panics
+    /// If the model fails.
+    pub async fn states(&self) -> Vec<Vec<String>> {
+        let model = self.model();
+        let mut states = vec![Vec::new(); self.truth.areas];
+        for month in HISTORY + 1..=HISTORY + WAY {
+            let as_of = Self::end(month) + Days::new(20);
+            let inputs = TableInputs {
+                disclosed: self.disclosed(month + 1),
+                public: model.empty_public().await.expect("empty inputs"),
+                deliveries: RecordBatch::new_empty(delivery::schema()),
+                as_of,
+                evaluated_at: noon(as_of),
+                kept: BTreeMap::new(),
+            };
+            let tables = model.evaluate_tables(inputs).await.expect("tables");
+            let targets = &tables["targets"];
+            let text = |name: &str| targets.column_by_name(name).expect(name).as_string::<i32>();
+            let newest = targets.column_by_name("newest").expect("newest").as_boolean();
+            for row in (0..targets.num_rows()).filter(|row| newest.value(*row)) {
+                let area: usize = text("area").value(row).parse().expect("an area");
+                states[area - 1_000].push(text("state").value(row).to_owned());
+            }
+        }
+        assert!(states.iter().all(|states| states.len() == WAY as usize), "each area, each month");
+        states
+    }
+}
+
+fn noon(date: NaiveDate) -> DateTime<Utc> {
+    date.and_hms_opt(12, 0, 0).expect("time").and_utc()
+}
+
+/// What drift says of some worlds.
+#[derive(Debug, Default, Clone)]
+pub struct Verdict {
+    /// Months of areas on their path, by size, and how many of them were said to drift.
+    pub on_path: [(u32, u32); 3],
+    /// Areas that left their path, by size: after how many months it was said, if it was.
+    pub found: [Vec<Option<u32>>; 3],
+    /// Findings in all, and how many were of areas on their path: newly said in a month.
+    pub findings: (u32, u32),
+}
+
+impl Verdict {
+    /// Adds a world.
+    pub fn add(&mut self, world: &World, states: &[Vec<String>]) {
+        let off_from = world.truth.off_from as usize;
+        for (area, states) in states.iter().enumerate() {
+            let size = world.size(area);
+            let drifts: Vec<bool> = states.iter().map(|state| state == "drifting").collect();
+            // Position 0 is the first month after the zero point.
+            let until = if world.is_off(area) { off_from - 1 } else { drifts.len() };
+            for month in 0..until {
+                self.on_path[size].0 += 1;
+                self.on_path[size].1 += u32::from(drifts[month]);
+                if drifts[month] && (month == 0 || !drifts[month - 1]) {
+                    self.findings.0 += 1;
+                    self.findings.1 += 1;
+                }
+            }
+            if world.is_off(area) {
+                let found = drifts[until..].iter().position(|drifts| *drifts);
+                self.findings.0 += u32::from(found.is_some());
+                self.found[size].push(found.map(|months| u32::try_from(months).unwrap_or(u32::MAX)));
+            }
+        }
+    }
+}
