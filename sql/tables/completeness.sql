@@ -10,8 +10,8 @@ WITH arrivals AS (
 deliveries AS (
     SELECT * FROM deliveries
 ),
-freshness AS (
-    SELECT * FROM freshness
+rhythms AS (
+    SELECT * FROM rhythms
 ),
 put_aside AS (
     SELECT * FROM official_put_aside
@@ -19,16 +19,16 @@ put_aside AS (
 sources AS (
     SELECT * FROM ref_sources
 ),
-evaluation AS (
-    SELECT * FROM evaluation
+as_of_date AS (
+    SELECT as_of_day, month_of(as_of_day) AS "month", CAST(CAST(as_of_day AS INT) AS DATE) AS as_of FROM as_of
 ),
 -- What a message claims that could not be used is expected of a source that is known, for a period that is over.
 claimed AS (
     SELECT put_aside.source, put_aside.area, put_aside.period, put_aside.period_end, put_aside.figures
     FROM put_aside
-    CROSS JOIN evaluation
+    CROSS JOIN as_of_date
     WHERE
-        put_aside.period_end <= evaluation.as_of
+        put_aside.period_end <= as_of_date.as_of
         AND put_aside.source IN (SELECT source FROM sources UNION SELECT source FROM arrivals)
 ),
 -- A publisher's table has the same figures each period unless it says otherwise: expect what the last two had at most.
@@ -62,12 +62,12 @@ counted AS (
         ) AS expected
     FROM ordered
     INNER JOIN areas ON ordered.source = areas.source
-    CROSS JOIN evaluation
+    CROSS JOIN as_of_date
     LEFT JOIN arrivals AS here ON ordered.source = here.source AND areas.area = here.area AND ordered.period = here.period
     LEFT JOIN claimed ON ordered.source = claimed.source AND areas.area = claimed.area AND ordered.period = claimed.period
     LEFT JOIN arrivals AS one ON ordered.source = one.source AND areas.area = one.area AND ordered.before_1 = one.period
     LEFT JOIN arrivals AS two ON ordered.source = two.source AND areas.area = two.area AND ordered.before_2 = two.period
-    WHERE ordered.period_end > evaluation.as_of - INTERVAL '400 days'
+    WHERE ordered.period_end > as_of_date.as_of - INTERVAL '400 days'
 ),
 -- Municipalities' own systems: a record belongs to the month that its delivery names.
 own AS (
@@ -83,17 +83,13 @@ own AS (
         AND deliveries.period NOT LIKE '%Q%'
         AND deliveries.source NOT IN (SELECT source FROM sources UNION SELECT source FROM arrivals)
 ),
-as_of_day AS (
-    SELECT day_number, month_of(day_number) AS "month"
-    FROM (SELECT CAST(CAST(as_of AS INT) AS BIGINT) AS day_number FROM evaluation)
-),
 -- How far each of the newest months has got, less a week, so that neither the day of the week nor a holiday matters.
 ages AS (
     SELECT
-        day_number - month_first("month") - 7 AS age_0,
-        day_number - month_first("month" - 1) - 7 AS age_1,
-        day_number - month_first("month" - 2) - 7 AS age_2
-    FROM as_of_day
+        as_of_day - month_first("month") - 7 AS age_0,
+        as_of_day - month_first("month" - 1) - 7 AS age_1,
+        as_of_day - month_first("month" - 2) - 7 AS age_2
+    FROM as_of_date
 ),
 -- What each month has, and what it had when it was as old as the newest months are.
 own_months AS (
@@ -111,8 +107,8 @@ own_months AS (
         sum(CASE WHEN own.told_day - month_first(own."month") <= ages.age_2 THEN own.records ELSE 0 END) AS records_2
     FROM own
     CROSS JOIN ages
-    CROSS JOIN as_of_day
-    WHERE own.told_day <= as_of_day.day_number + 1 AND own."month" BETWEEN as_of_day."month" - 24 AND as_of_day."month"
+    CROSS JOIN as_of_date
+    WHERE own.told_day <= as_of_date.as_of_day + 1 AND own."month" BETWEEN as_of_date."month" - 24 AND as_of_date."month"
     GROUP BY own.source, own.area, own."month"
 ),
 own_sources AS (
@@ -123,7 +119,7 @@ histories AS (
     SELECT
         own_sources.source,
         own_sources.area,
-        as_of_day."month" - back.n AS "month",
+        as_of_date."month" - back.n AS "month",
         CASE back.n
             WHEN 0 THEN earlier.deliveries_0 WHEN 1 THEN earlier.deliveries_1 WHEN 2 THEN earlier.deliveries_2
             ELSE earlier.deliveries
@@ -133,12 +129,12 @@ histories AS (
             ELSE earlier.records
         END AS records
     FROM own_sources
-    CROSS JOIN as_of_day
+    CROSS JOIN as_of_date
     CROSS JOIN (VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12)) AS back (n)
     INNER JOIN own_months AS earlier
         ON own_sources.source = earlier.source
         AND own_sources.area = earlier.area
-        AND earlier."month" BETWEEN as_of_day."month" - back.n - 12 AND as_of_day."month" - back.n - 1
+        AND earlier."month" BETWEEN as_of_date."month" - back.n - 12 AND as_of_date."month" - back.n - 1
 ),
 usual AS (
     SELECT
@@ -165,13 +161,17 @@ own_counted AS (
             AND coalesce(here.records, 0) < usual.records - 3 * sqrt(usual.records)
         )
         -- The source has fallen silent, whatever had come before.
-        OR (freshness.late AND month_last(usual."month") >= CAST(CAST(CAST(freshness.newest_delivery AS DATE) AS INT) AS BIGINT))
+        OR (
+            coalesce(as_of_date.as_of > rhythms.next_due, false)
+            AND month_last(usual."month") >= CAST(CAST(CAST(rhythms.newest_delivery AS DATE) AS INT) AS BIGINT)
+        )
             AS is_short
     FROM usual
     LEFT JOIN own_months AS here
         ON usual.source = here.source AND usual.area = here.area AND usual."month" = here."month"
-    LEFT JOIN freshness ON usual.source = freshness.source
-    WHERE usual.deliveries > 0 OR coalesce(freshness.late, false)
+    CROSS JOIN as_of_date
+    LEFT JOIN rhythms ON usual.source = rhythms.source
+    WHERE usual.deliveries > 0 OR coalesce(as_of_date.as_of > rhythms.next_due, false)
 )
 SELECT
     source,

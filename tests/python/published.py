@@ -130,6 +130,13 @@ COLUMNS: dict[str, dict[str, str]] = {
         "ratio": FLOAT,
         "state": TEXT,
     },
+    "rhythms": {
+        "source": TEXT,
+        "newest_delivery": INSTANT,
+        "newest_period_end": DATE,
+        "usual_days": INTEGER,
+        "next_due": DATE,
+    },
     "freshness": {
         "source": TEXT,
         "newest_event": INSTANT,
@@ -149,6 +156,7 @@ GRAIN: dict[str, list[str]] = {
     "adjusted": ["area_kind", "area", "indicator", "benefit", "period"],
     "revisions": [*CELL, "new_known_at"],
     "completeness": ["source", "area", "period"],
+    "rhythms": ["source"],
     "freshness": ["source"],
 }
 AREA_KINDS = {"municipality", "jobcentre", "cluster", "region", "country"}

@@ -356,7 +356,9 @@ fn check_reads(
         let allowed = if EVENTS.contains(&name.as_str()) {
             layer == Layer::Staging
         } else if PARAMETERS.contains(&name.as_str()) {
-            layer == Layer::Local || model.header.derived
+            layer == Layer::Local
+                || model.header.derived
+                || (name == AS_OF && layer == Layer::Table && !model.is_monthly())
         } else if name == DISCLOSED {
             layer == Layer::Table && !model.is_monthly()
         } else if TABLE_INPUTS.contains(&name.as_str()) {

@@ -416,6 +416,23 @@ pub const TABLES: &[Table] = &[
         ],
     },
     Table {
+        name: "rhythms",
+        description: "When each source delivered last, and when its next delivery is overdue by its own habit",
+        grain: &["source"],
+        columns: &[
+            column("source", Kind::Text, "", "delivering system and table"),
+            column("newest_delivery", Kind::Instant, "", "when its newest delivery came"),
+            column("newest_period_end", Kind::Date, "", "last day of the newest period in its deliveries"),
+            maybe(
+                "usual_days",
+                Kind::Integer,
+                "days",
+                "95th percentile of the days between two deliveries; null until six days of deliveries are known",
+            ),
+            maybe("next_due", Kind::Date, "", "when the next one is overdue; null until the habit is known"),
+        ],
+    },
+    Table {
         name: "completeness",
         description: "What has arrived of what is expected, per source, area and period of the last 400 days",
         grain: &["source", "area", "period"],

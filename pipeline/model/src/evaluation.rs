@@ -23,14 +23,15 @@ use chrono::{DateTime, NaiveDate, Utc};
 use rettidig_event::{aside, delivery, official};
 
 use crate::catalogue::{
-    COMPLETENESS, COMPLETENESS_COLUMNS, DISCLOSED, Domain, EVALUATION, EVENT_DELIVERIES, EVENT_OFFICIAL,
-    EVENT_PUT_ASIDE, INDICATOR_CATALOGUE, LOCAL_DISCLOSED, Layer, Model, REFERENCE, SqlModel,
+    AS_OF, COMPLETENESS, COMPLETENESS_COLUMNS, DISCLOSED, Domain, EVALUATION, EVENT_DELIVERIES,
+    EVENT_OFFICIAL, EVENT_PUT_ASIDE, INDICATOR_CATALOGUE, LOCAL_DISCLOSED, Layer, Model, REFERENCE, SqlModel,
 };
 use crate::contract::{TABLES, Table};
 use crate::disclosure::{
     CellKey, Change, Content, HIDDEN_BELOW, Member, Membership, Status, Structure, Vintage, disclose,
 };
 use crate::error::ModelError;
+use crate::persons::day;
 use crate::session::Session;
 
 /// Publisher and published form of the reference period.
@@ -195,16 +196,19 @@ impl Model {
         session.register(EVENT_OFFICIAL, RecordBatch::new_empty(official::schema()))?;
         session.register(INDICATOR_CATALOGUE, self.indicator_catalogue()?)?;
         session.register(EVALUATION, evaluation(inputs.as_of, inputs.evaluated_at)?)?;
+        session.register(AS_OF, day(inputs.as_of)?)?;
         for (name, batch) in &self.reference {
             session.register(&format!("{REFERENCE}{name}"), batch.clone())?;
         }
         for (name, batch) in inputs.public {
             session.register(&name, batch)?;
         }
+        let made = self.layer(Layer::Table).filter(|model| !inputs.kept.contains_key(model.name.as_str()));
+        let needed: BTreeSet<&str> = made.flat_map(|model| &model.reads).map(String::as_str).collect();
         let mut tables = BTreeMap::new();
         for model in self.models.iter().filter(|model| model.domain != Domain::Person) {
             match model.header.layer {
-                Layer::Staging if model.header.public => {
+                Layer::Staging if model.header.public && needed.contains(model.name.as_str()) => {
                     session.register(&model.name, session.query(&model.name, &model.sql).await?)?;
                 }
                 Layer::Table if !model.is_monthly() => {
@@ -266,13 +270,13 @@ impl Model {
         Ok(tables)
     }
 
-    /// Tables that only new figures change: nothing else that changes is read by them, directly or not.
-    pub fn tables_of_figures(&self) -> BTreeSet<&str> {
-        let mut others = BTreeSet::from([LOCAL_DISCLOSED, EVENT_DELIVERIES, EVALUATION]);
+    /// Tables that stay as they were when these inputs have changed: none of them is read by them, directly or not.
+    pub fn tables_without(&self, changed: &BTreeSet<&str>) -> BTreeSet<&str> {
+        let mut changed: BTreeSet<&str> = changed.clone();
         let mut tables = BTreeSet::new();
         for model in &self.models {
-            if model.reads.iter().any(|name| others.contains(name.as_str())) {
-                others.insert(&model.name);
+            if model.reads.iter().any(|name| changed.contains(name.as_str())) {
+                changed.insert(&model.name);
             } else if model.header.layer == Layer::Table {
                 tables.insert(model.name.as_str());
             }

@@ -183,20 +183,26 @@ pub fn prepare(rows: &RecordBatch) -> Result<Histories, ModelError> {
 impl Parameters {
     /// The parameters as tables, by the names that SQL reads them by.
     fn tables(&self) -> Result<[(&'static str, RecordBatch); 2], ModelError> {
-        let fail = |error| ModelError::evaluation(AS_OF, error);
+        let fail = |error| ModelError::evaluation(INCOME_DELIVERED, error);
         let integers = |values: Vec<i64>| -> ArrayRef { Arc::new(Int64Array::from(values)) };
-        let as_of = RecordBatch::try_from_iter([
-            ("as_of_day", integers(vec![day_of(self.as_of)])),
-            ("first_local_month", integers(vec![*local_months(self.as_of).start()])),
-        ]);
         let codes = self.income_delivered.keys().map(|code| i64::from(*code)).collect();
         let months = self.income_delivered.values().map(|month| i64::from(*month)).collect();
         let delivered = RecordBatch::try_from_iter([
             ("municipality", integers(codes)),
             ("newest_month", integers(months)),
         ]);
-        Ok([(AS_OF, as_of.map_err(fail)?), (INCOME_DELIVERED, delivered.map_err(fail)?)])
+        Ok([(AS_OF, day(self.as_of)?), (INCOME_DELIVERED, delivered.map_err(fail)?)])
     }
+}
+
+/// The table [`AS_OF`] of a day.
+pub(crate) fn day(as_of: NaiveDate) -> Result<RecordBatch, ModelError> {
+    let integer = |value: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![value])) };
+    RecordBatch::try_from_iter([
+        ("as_of_day", integer(day_of(as_of))),
+        ("first_local_month", integer(*local_months(as_of).start())),
+    ])
+    .map_err(|error| ModelError::evaluation(AS_OF, error))
 }
 
 impl Model {

@@ -16,7 +16,10 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use rettidig_event::{Clock, DeadLetter, Topic, aside, delivery, official, person};
 use rettidig_model::Model;
 use rettidig_model::calendar::month_of;
-use rettidig_model::catalogue::COMPLETENESS;
+use rettidig_model::catalogue::{
+    AS_OF, COMPLETENESS, DISCLOSED, EVALUATION, EVENT_DELIVERIES, EVENT_OFFICIAL, EVENT_PUT_ASIDE,
+    LOCAL_DISCLOSED,
+};
 use rettidig_model::contract::{TABLES, Table};
 use rettidig_model::evaluation::{FigureCounts, GroupKey, Groups, disclosed_schema};
 use rettidig_model::local::LocalMonths;
@@ -484,8 +487,10 @@ impl Committer {
             .collect();
         let disclosed = disclosed_of(&groups)?;
         let shown = self.local_after(added, with, at, epoch).await?;
-        let is_same = keys.is_empty() && !redefined;
-        let kept = if is_same { self.tables_of_figures() } else { BTreeMap::new() };
+        let kept = if redefined { BTreeMap::new() } else { self.kept_tables(&keys, as_of) };
+        if self.deliveries.len() > 1 {
+            self.deliveries = vec![concat_batches(&delivery::schema(), &self.deliveries)?];
+        }
         let (deliveries, when) = (&self.deliveries, (as_of, at));
         let tables = evaluate_tables(&self.model, &groups, deliveries, when, kept).await?;
         let arrived = (as_of, tables.get(COMPLETENESS));
@@ -600,9 +605,23 @@ impl Committer {
         self.store.put_parquet(&log_folder(topic), "events", &rows, Vec::new()).await
     }
 
-    /// The newest epoch's tables that stay as they are without new figures.
-    fn tables_of_figures(&self) -> BTreeMap<&'static str, RecordBatch> {
-        let names = self.model.tables_of_figures();
+    /// The newest epoch's tables that stay as they are when these groups and what else is new in the batch have changed.
+    fn kept_tables(
+        &self,
+        touched: &BTreeSet<GroupKey>,
+        as_of: NaiveDate,
+    ) -> BTreeMap<&'static str, RecordBatch> {
+        let mut changed = BTreeSet::from([LOCAL_DISCLOSED, EVALUATION]);
+        if !touched.is_empty() {
+            changed.extend([DISCLOSED, EVENT_OFFICIAL, EVENT_PUT_ASIDE]);
+        }
+        if self.batch.rows.contains_key(&Topic::Deliveries) {
+            changed.insert(EVENT_DELIVERIES);
+        }
+        if self.newest.as_ref().is_none_or(|(manifest, _)| manifest.as_of != as_of) {
+            changed.insert(AS_OF);
+        }
+        let names = self.model.tables_without(&changed);
         let tables = self.snapshot.borrow().as_ref().map(|snapshot| snapshot.tables.clone());
         tables.unwrap_or_default().into_iter().filter(|(name, _)| names.contains(name)).collect()
     }
