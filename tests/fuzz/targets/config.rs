@@ -11,8 +11,11 @@ mod config;
 #[path = "../../../pipeline/cli/src/persons.rs"]
 mod persons;
 
-// What `config` needs beside of the program and of the runtime, which would bring DataFusion.
+// What the two need beside of the program, and of crates that would bring DataFusion.
 extern crate self as rettidig_runtime;
+extern crate self as rettidig_serve;
+
+use axum::Router;
 
 mod door {
     pub const DEMO_KEY: &str = "never used: no source is built";
