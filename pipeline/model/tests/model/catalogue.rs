@@ -33,7 +33,7 @@ fn unknown_tables_forbidden_layers_circles_and_clocks_are_refused() {
     assert!(error.contains("layer T may not read local_indicators"), "{error}");
     let error = with("tables/settlement.sql", "FROM ranked", "FROM ranked, comparisons");
     assert!(error.contains("reads itself in a circle"), "{error}");
-    let error = with("tables/targets.sql", "NULL AS DOUBLE", "now() AS DOUBLE");
+    let error = with("tables/freshness.sql", "NULL AS published", "now() AS published");
     assert!(error.contains("now depends on when it runs"), "{error}");
     let error = with(indicator, "-- feeds: ", "-- feed: ");
     assert!(error.contains("unknown header key \"feed\"; did you mean feeds?"), "{error}");

@@ -144,7 +144,7 @@ async fn killed_process_loses_nothing() -> Result<()> {
         const MESSAGES: usize = 20_000;
         let dir = tempfile::tempdir()?;
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["restarts::child_broker_process", "--exact"])
+            .args(["conformance::restarts::child_broker_process", "--exact"])
             .env(CHILD_DIR, dir.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
