@@ -26,7 +26,7 @@ use crate::catalogue::{
     AS_OF, COMPLETENESS, COMPLETENESS_COLUMNS, DISCLOSED, Domain, EVALUATION, EVENT_DELIVERIES,
     EVENT_OFFICIAL, EVENT_PUT_ASIDE, INDICATOR_CATALOGUE, LOCAL_DISCLOSED, Layer, Model, REFERENCE, SqlModel,
 };
-use crate::contract::{TABLES, Table};
+use crate::contract::{Table, tables};
 use crate::disclosure::{
     CellKey, Change, Content, HIDDEN_BELOW, Member, Membership, Status, Structure, Vintage, disclose,
 };
@@ -227,7 +227,7 @@ impl Model {
             }
         }
         let is_made = |table: &&Table| self.models.iter().any(|model| model.name == table.name);
-        match TABLES.iter().find(|table| !is_made(table)) {
+        match tables().find(|table| !is_made(table)) {
             Some(table) => Err(ModelError::Contract {
                 model: table.name.to_owned(),
                 message: "a contract is declared but no SQL file makes it".to_owned(),

@@ -20,7 +20,7 @@ use rettidig_model::catalogue::{
     AS_OF, COMPLETENESS, DISCLOSED, EVALUATION, EVENT_DELIVERIES, EVENT_OFFICIAL, EVENT_PUT_ASIDE,
     LOCAL_DISCLOSED,
 };
-use rettidig_model::contract::{TABLES, Table};
+use rettidig_model::contract::{Table, tables};
 use rettidig_model::evaluation::{FigureCounts, GroupKey, Groups, disclosed_schema};
 use rettidig_model::local::LocalMonths;
 use rettidig_model::persons::Parameters;
@@ -240,7 +240,7 @@ impl Committer {
         let epochs = Epochs::of(&disclosed)?;
         self.groups = self.stamped(&keys, evaluated, &epochs, manifest.epoch)?;
         let mut tables = BTreeMap::new();
-        for table in TABLES.iter().filter(|table| !self.is_monthly(table)) {
+        for table in tables().filter(|table| !self.is_monthly(table)) {
             if let Some(entry) = manifest.tables.get(table.name) {
                 tables.insert(table.name, self.store.get_parquet(entry, table.schema()).await?);
             }
@@ -567,7 +567,7 @@ impl Committer {
             _ => self.store.put_parquet("state", "disclosed", disclosed, Vec::new()).await?,
         };
         let same = before.as_ref().filter(|(manifest, _)| manifest.is_of(&self.model));
-        for table in TABLES.iter().filter(|table| self.is_monthly(table)) {
+        for table in tables().filter(|table| self.is_monthly(table)) {
             let known = same.and_then(|(manifest, _)| manifest.tables.get(table.name));
             let before = known.map(|entry| (&self.local, entry));
             files.insert(table.name.to_owned(), local.write(&self.store, table, before, epoch).await?);
@@ -632,7 +632,7 @@ impl Committer {
 
     /// The published tables of persons.
     fn monthly(&self, local: &Local) -> BTreeMap<&'static str, Vec<RecordBatch>> {
-        let tables = TABLES.iter().filter(|table| self.is_monthly(table));
+        let tables = tables().filter(|table| self.is_monthly(table));
         tables.map(|table| (table.name, local.rows(table.name))).collect()
     }
 

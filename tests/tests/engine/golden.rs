@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use rettidig_event::Topic;
 use rettidig_model::catalogue::Domain;
-use rettidig_model::contract::TABLES;
+use rettidig_model::contract::tables;
 use rettidig_model::session::Session;
 use rettidig_model::{Layer, Model, SourceFile};
 use rettidig_tests::{Bench, Tables, without_epoch};
@@ -165,7 +165,7 @@ fn names() -> BTreeSet<String> {
     let model = Model::embedded().expect("model");
     // What is made of persons has its goldens beside the measures.
     let official = model.layer(Layer::Published).filter(|model| model.domain == Domain::Official);
-    let tables = TABLES.iter().filter(|table| table.name != "local_indicators");
+    let tables = tables().filter(|table| table.name != "local_indicators");
     let tables = tables.map(|table| format!("table_{}", table.name));
     official.map(|model| model.name.clone()).chain(tables).collect()
 }
