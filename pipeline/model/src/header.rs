@@ -51,6 +51,8 @@ pub struct Header {
     pub derived: bool,
     /// A: derived measures add its months up, so a change shows in all later ones.
     pub accumulates: bool,
+    /// A, derived: it reads cells by breakdown, not totals alone.
+    pub breakdowns: bool,
     /// S and L: carries no number of persons, so published tables may read it before disclosure control.
     pub public: bool,
     /// P: areas add up (`sum`) or do not (`none`).
@@ -65,7 +67,7 @@ pub struct Header {
     pub better: Better,
 }
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "layer",
     "grain",
     "unit",
@@ -75,6 +77,7 @@ const KEYS: [&str; 15] = [
     "local",
     "derived",
     "accumulates",
+    "breakdowns",
     "public",
     "areas",
     "adds_over",
@@ -130,6 +133,7 @@ pub fn parse(file: &str, text: &str) -> Result<Header, Vec<Problem>> {
     let public = choose("public", &["no", "yes"]) == 1;
     let derived = choose("derived", &["no", "yes"]) == 1;
     let accumulates = choose("accumulates", &["no", "yes"]) == 1;
+    let breakdowns = choose("breakdowns", &["no", "yes"]) == 1;
     let areas_add_up = choose("areas", &["none", "sum"]) == 1;
     let adds_over = [AddsOver::None, AddsOver::Benefit, AddsOver::Breakdown]
         [choose("adds_over", &["none", "benefit", "breakdown"])];
@@ -150,6 +154,9 @@ pub fn parse(file: &str, text: &str) -> Result<Header, Vec<Problem>> {
     if let (true, Some((line, _))) = (accumulates && layer != Layer::Additive, values.get("accumulates")) {
         problem(*line, "only measures (layer A) can accumulate".to_owned());
     }
+    if let (true, Some((line, _))) = (breakdowns && !derived, values.get("breakdowns")) {
+        problem(*line, "only derived measures are told whether they read breakdowns".to_owned());
+    }
     if let (true, Some((line, _))) = (public && layer > Layer::Local, values.get("public")) {
         problem(*line, "only staging and local models can be public".to_owned());
     }
@@ -163,6 +170,7 @@ pub fn parse(file: &str, text: &str) -> Result<Header, Vec<Problem>> {
         local: list("local"),
         derived,
         accumulates,
+        breakdowns,
         public,
         areas_add_up,
         adds_over,
