@@ -13,6 +13,7 @@ mod persons;
 mod plant;
 mod run;
 mod stream;
+mod theory;
 mod tools;
 
 use std::path::PathBuf;
@@ -66,6 +67,9 @@ enum Command {
     },
     /// Ask the published tables of the newest epoch in SQL.
     Query(Query),
+    /// Show the theory of change as a tree: goals, what tells whether they move, what is done for them. It shows what goes
+    /// together, never what caused it.
+    Theory(Theory),
     /// Compute everything again from the log and compare cell by cell with the newest epoch.
     Recompute(Recompute),
     /// Show which events and files made a published value.
@@ -157,7 +161,7 @@ fn speed(text: &str) -> Result<f64, String> {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct Data {
     /// Data folder.
     #[arg(long, default_value = "data/demo")]
@@ -187,6 +191,15 @@ struct Query {
     /// ballista://HOST:PORT. What is not a published table has not passed disclosure control.
     #[arg(long)]
     on: Option<On>,
+    #[command(flatten)]
+    data: Data,
+}
+
+#[derive(Debug, Args)]
+struct Theory {
+    /// The tree as it would have been known at this instant, e.g. 2026-08-19T06:00:00Z.
+    #[arg(long)]
+    as_known: Option<DateTime<Utc>>,
     #[command(flatten)]
     data: Data,
 }
@@ -260,6 +273,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             return Ok(tools::check(config.as_deref(), online, role).await);
         }
         Command::Query(query) => stoppable(tools::query(&query)).await?,
+        Command::Theory(theory) => stoppable(tools::theory(&theory)).await?,
         Command::Recompute(recompute) => return stoppable(tools::recompute(&recompute)).await,
         Command::Explain(explain) => tools::explain(&explain).await?,
         Command::Load(load) => door::load_files(&load).await?,

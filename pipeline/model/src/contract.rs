@@ -17,6 +17,7 @@ mod drift;
 mod figures;
 mod persons;
 mod sources;
+mod theory;
 
 /// Type of a published column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +123,8 @@ const CELL: &[&str] =
     &["indicator", "area_kind", "area", "benefit", "period", "breakdown", "breakdown_value"];
 
 /// Every published table, by what it is about.
-const GROUPS: [&[Table]; 4] = [figures::TABLES, drift::TABLES, persons::TABLES, sources::TABLES];
+const GROUPS: [&[Table]; 5] =
+    [figures::TABLES, drift::TABLES, persons::TABLES, sources::TABLES, theory::TABLES];
 
 /// Every published table.
 pub fn tables() -> impl Iterator<Item = &'static Table> {

@@ -19,6 +19,7 @@ pub mod local;
 pub mod persons;
 pub mod reference;
 pub mod session;
+mod theory;
 
 pub use catalogue::{Layer, Model, SourceFile, SqlModel};
 pub use error::{ModelError, Problem};

@@ -13,3 +13,4 @@ mod persons;
 mod pipeline;
 mod roles;
 mod silence;
+mod theory;

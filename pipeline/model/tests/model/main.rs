@@ -3,3 +3,5 @@
 mod catalogue;
 mod disclosure;
 mod embedded;
+mod page;
+mod theory;
