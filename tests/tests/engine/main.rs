@@ -13,4 +13,3 @@ mod persons;
 mod pipeline;
 mod roles;
 mod silence;
-mod theory;

@@ -60,7 +60,7 @@ fn polling(publisher: &str) -> String {
     };
     let profile: Value = serde_yaml_ng::from_str(&read(profile)).expect("a profile");
     let minutes = profile["poll"]["release_minutes"].as_u64().expect("release_minutes");
-    format!("as late as {name}, and at most {minutes} minutes of polling")
+    format!("as late as {name}, and {minutes} minutes of polling at most while a release is due")
 }
 
 fn page(model: &Model) -> String {
@@ -73,9 +73,14 @@ fn page(model: &Model) -> String {
          *Lag today* is the time from the end of the period to the day on which the figure first appears where it is published now. *Lag \
          here* is the same with this pipeline. What no source tells says so.\n",
     );
-    let columns = ["indicator", "Danish term", "what it says", "source", "unit", "better", "lag today", "lag here"];
+    let columns =
+        ["indicator", "Danish term", "what it says", "source", "grain", "unit", "better", "lag today", "lag here"];
     let grain = |table: &str| Table::named(table).expect("a table").grain.join(", ");
-    let indicators = |domain: Domain| model.layer(Layer::Published).filter(move |model| model.domain == domain);
+    let indicators = |domain: Domain| {
+        let mut of: Vec<&SqlModel> = model.layer(Layer::Published).filter(|model| model.domain == domain).collect();
+        of.sort_by_key(|model| &model.name);
+        of
+    };
     let _ = write!(
         page,
         "\n## Official figures\n\nTable `indicators`, grain {}. Their older values and changes are in `vintages` and `revisions`.\n\n{}",
@@ -91,6 +96,7 @@ fn page(model: &Model) -> String {
             &header.danish,
             &header.why,
             &header.source,
+            &header.grain.join(", "),
             &header.unit,
             better(model),
             &source["replaced_lag"],
@@ -116,6 +122,7 @@ fn page(model: &Model) -> String {
             &header.danish,
             &header.why,
             &header.source,
+            &header.grain.join(", "),
             &header.unit,
             better(model),
             &lag(&header.lag_today, "lag_today"),

@@ -66,6 +66,6 @@ fn what_is_misspelt_or_points_nowhere_is_refused_with_its_line_and_the_nearest_n
         assert!(error.contains(&place) && error.contains(part), "{to}\n{error}");
     }
     // Everything that can be seen at once is told at once.
-    let error = with(FILE, "lag: not found", "lag: ''");
+    let error = with(FILE, "lag: not found\n", "lag: ''\n");
     assert!(error.matches("expected a text; write \"not found\"").count() > 5, "{error}");
 }
