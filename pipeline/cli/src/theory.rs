@@ -62,7 +62,9 @@ impl Node {
         };
         let diagnosis = match (self.diagnosis.as_deref(), self.waits_for.as_deref()) {
             (Some("implementation"), _) => "IMPLEMENTATION: what is done for it was not delivered".to_owned(),
-            (Some("theory"), _) => "THEORY: what is done for it was delivered, and no result came with it".to_owned(),
+            (Some("theory"), _) => {
+                "THEORY: what is done for it was delivered, and no result came with it".to_owned()
+            }
             (Some("as_intended"), _) => "AS INTENDED: delivered, and the result came with it".to_owned(),
             (_, Some("activity")) => "not yet knowable: nothing known is done for it".to_owned(),
             (_, Some("time")) => "not yet knowable: what was done could not show yet".to_owned(),

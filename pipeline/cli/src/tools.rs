@@ -95,17 +95,15 @@ fn json_of(rows: &RecordBatch) -> anyhow::Result<String> {
 /// Prints the theory of change as a tree.
 pub async fn theory(theory: &Theory) -> anyhow::Result<()> {
     let store = open(&theory.data.data)?;
-    let query = Query {
-        sql: theory::SQL.to_owned(),
-        as_known: theory.as_known,
-        on: None,
-        data: theory.data.clone(),
-    };
+    let query =
+        Query { sql: theory::SQL.to_owned(), as_known: theory.as_known, on: None, data: theory.data.clone() };
     let rows = json_of(&query_tables(&store, &query).await?)?;
     if theory.data.json {
         return Ok(line(&rows)?);
     }
-    theory::lines(&serde_json::from_str::<Vec<theory::Node>>(&rows)?).iter().try_for_each(|text| Ok(line(text)?))
+    theory::lines(&serde_json::from_str::<Vec<theory::Node>>(&rows)?)
+        .iter()
+        .try_for_each(|text| Ok(line(text)?))
 }
 
 async fn query_tables(store: &Store, query: &Query) -> anyhow::Result<RecordBatch> {

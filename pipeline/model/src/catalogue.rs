@@ -214,7 +214,9 @@ impl Model {
                 if name == theory::FILE {
                     match theory::read(&file.text) {
                         Ok(read) => theory = Some((file, read)),
-                        Err(found) => problems.extend(found.into_iter().map(|(line, why)| at(file, line, why))),
+                        Err(found) => {
+                            problems.extend(found.into_iter().map(|(line, why)| at(file, line, why)))
+                        }
                     }
                     continue;
                 }
@@ -287,7 +289,11 @@ fn directions(models: &BTreeMap<String, SqlModel>) -> BTreeMap<&str, Better> {
 /// The codes in `benefits.csv`.
 fn benefits(reference: &BTreeMap<String, RecordBatch>) -> Vec<&str> {
     let codes = reference.get("benefits").and_then(|batch| batch.column_by_name("code"));
-    codes.and_then(|codes| codes.as_string_opt::<i32>()).into_iter().flat_map(|codes| codes.iter().flatten()).collect()
+    codes
+        .and_then(|codes| codes.as_string_opt::<i32>())
+        .into_iter()
+        .flat_map(|codes| codes.iter().flatten())
+        .collect()
 }
 
 /// Names of the tables that a statement reads.

@@ -231,7 +231,8 @@ impl Theory {
         let thresholds = &self.file.thresholds;
         for (key, value) in [("moved", thresholds.moved), ("deviations", thresholds.deviations)] {
             if !(value.is_finite() && value >= 0.0) {
-                let line = self.text.lines().position(|line| line.trim_start().starts_with(&format!("{key}:")));
+                let line =
+                    self.text.lines().position(|line| line.trim_start().starts_with(&format!("{key}:")));
                 findings.push((
                     line.map_or(0, |at| at + 1),
                     format!("thresholds.{key}: expected a number that is not negative"),
@@ -264,7 +265,10 @@ impl Theory {
                 found("node", format!("a sub-goal of {parent} is named {parent}.1, {parent}.2, …"));
             }
             if matches!(node.kind, Kind::Goal | Kind::SubGoal) {
-                let count = nodes.iter().filter(|of| of.parent == Some(node.name) && of.kind == Kind::Indicator).count();
+                let count = nodes
+                    .iter()
+                    .filter(|of| of.parent == Some(node.name) && of.kind == Kind::Indicator)
+                    .count();
                 if !(1..=3).contains(&count) {
                     found("indicators", format!("expected 1 to 3, got {count}"));
                 }
@@ -291,7 +295,10 @@ impl Theory {
                 }
                 Some(better) => {
                     let code = format!("{better:?}").to_lowercase();
-                    if *better != Better::None && measured.better != Direction::None && code != measured.better.code() {
+                    if *better != Better::None
+                        && measured.better != Direction::None
+                        && code != measured.better.code()
+                    {
                         found(
                             "better",
                             format!("{} says {code} in its header: both must say the same", fed.indicator),
@@ -302,7 +309,10 @@ impl Theory {
             let known = benefits.iter().copied().chain([TOTAL]);
             if !known.clone().any(|benefit| benefit == fed.benefit) {
                 let hint = hint(&fed.benefit, known);
-                found("fed.benefit", format!("{} is no benefit of benefits.csv, nor {TOTAL}{hint}", fed.benefit));
+                found(
+                    "fed.benefit",
+                    format!("{} is no benefit of benefits.csv, nor {TOTAL}{hint}", fed.benefit),
+                );
             }
         }
         findings
@@ -324,7 +334,8 @@ impl Theory {
             Arc::new(nodes.iter().map(|node| node.fed().and_then(of)).collect::<StringArray>())
         };
         let places = Int64Array::from_iter_values((1..).take(nodes.len()));
-        let new: BooleanArray = nodes.iter().map(|node| Some(node.measured.is_some_and(|of| of.new_collection))).collect();
+        let new: BooleanArray =
+            nodes.iter().map(|node| Some(node.measured.is_some_and(|of| of.new_collection))).collect();
         let delivered: Float64Array = nodes.iter().map(|node| node.measured?.delivered_from).collect();
         let known: Int64Array = nodes.iter().map(|node| Some(node.fed()?.known_after_months)).collect();
         let columns: Vec<(&str, ArrayRef)> = vec![
@@ -405,7 +416,9 @@ fn measured_findings(kind: Kind, of: &Measured, goals: &[&str], found: &mut impl
         (Some(_), Some(_)) | (None, None) => {
             found("fed", "expected either fed (by what) or not_fed (why not)".to_owned());
         }
-        (None, Some(reason)) if reason.trim().is_empty() => found("not_fed", "expected the reason".to_owned()),
+        (None, Some(reason)) if reason.trim().is_empty() => {
+            found("not_fed", "expected the reason".to_owned())
+        }
         _ => {}
     }
     if let Some(fed) = &of.fed {
@@ -433,7 +446,11 @@ fn measured_findings(kind: Kind, of: &Measured, goals: &[&str], found: &mut impl
         found("delivered_from", "expected a number".to_owned());
     }
     if of.serves.is_empty() == (kind != Kind::Indicator) {
-        let expected = if kind == Kind::Indicator { "an indicator stands under its goal already" } else { "expected a goal at least" };
+        let expected = if kind == Kind::Indicator {
+            "an indicator stands under its goal already"
+        } else {
+            "expected a goal at least"
+        };
         found("serves", expected.to_owned());
     }
     for (place, link) in of.serves.iter().enumerate() {

@@ -30,8 +30,10 @@ fn figures(lines: &[String]) -> RecordBatch {
     };
     let number = |text: &str| (!text.is_empty()).then(|| text.parse::<f64>().expect("a number"));
     let value: Float64Array = fields.iter().map(|line| number(line[4])).collect();
-    let denominator: Int64Array =
-        fields.iter().map(|line| (!line[5].is_empty()).then(|| line[5].parse::<i64>().expect("a count"))).collect();
+    let denominator: Int64Array = fields
+        .iter()
+        .map(|line| (!line[5].is_empty()).then(|| line[5].parse::<i64>().expect("a count")))
+        .collect();
     let country: StringArray = fields.iter().map(|_| Some("country")).collect();
     RecordBatch::try_from_iter([
         ("area_kind", Arc::new(country) as ArrayRef),
@@ -55,7 +57,9 @@ async fn tables(model: &Model, lines: &[String]) -> BTreeMap<&'static str, Recor
     session.register("indicators", RecordBatch::new_empty(own.schema())).expect("register");
     session.register("local_indicators", own).expect("register");
     let day: ArrayRef = Arc::new(Int64Array::from(vec![AS_OF_DAY]));
-    session.register("as_of", RecordBatch::try_from_iter([("as_of_day", day)]).expect("day")).expect("register");
+    session
+        .register("as_of", RecordBatch::try_from_iter([("as_of_day", day)]).expect("day"))
+        .expect("register");
     for name in ["theory_nodes", "theory_links", "theory_thresholds"] {
         session.register(&format!("ref_{name}"), model.reference[name].clone()).expect("register");
     }
@@ -103,7 +107,10 @@ async fn a_goal_is_said_to_fail_only_by_what_is_known() {
     let model = Model::embedded().expect("model");
     // 2,000 tests each June; chance alone moves a rate of 66 % by sqrt(66 * 34 / 2000 * 2) = 1.5 points, and 8 are more than
     // twice that. As many tests as last year are delivered.
-    assert_eq!(said(&model, "4", &tests([2000, 2000], [62.0, 70.0], "final")).await, "1,true,true,as_intended,");
+    assert_eq!(
+        said(&model, "4", &tests([2000, 2000], [62.0, 70.0], "final")).await,
+        "1,true,true,as_intended,"
+    );
     // 2 points are not: delivered, and no result. Nor is it one the other way.
     assert_eq!(said(&model, "4", &tests([2000, 2000], [62.0, 64.0], "final")).await, "0,true,true,theory,");
     assert_eq!(said(&model, "4", &tests([2000, 2000], [70.0, 62.0], "final")).await, "-1,true,true,theory,");
@@ -145,7 +152,10 @@ async fn a_result_is_set_beside_what_was_done_before_it() {
          local_employed_after_6,cash,total=total,2025-12,44,1000,percent,final",
     );
     let with = |months: &[(&str, u32)]| -> Vec<String> {
-        jobs.iter().cloned().chain(months.iter().map(|(month, percent)| interviews(month, *percent))).collect()
+        jobs.iter()
+            .cloned()
+            .chain(months.iter().map(|(month, percent)| interviews(month, *percent)))
+            .collect()
     };
     // Nine in ten held in time in September and in June: delivered, and the result is not there.
     assert_eq!(said(&model, "2.1", &with(&[("2025-09", 92), ("2026-06", 95)])).await, "-1,true,true,theory,");
@@ -220,7 +230,10 @@ async fn nothing_is_known_of_what_is_hidden_missing_or_not_settled() {
             let year: i32 = period[..4].parse().expect("year");
             let is_final = |period: String| visible.get(&(node, period)).copied().unwrap_or(false);
             let both = is_final(period.to_owned()) && is_final(format!("{}{}", year - 1, &period[4..]));
-            assert!(direction.is_null(row) || both, "round {round}: {node} {period} moves without two final figures");
+            assert!(
+                direction.is_null(row) || both,
+                "round {round}: {node} {period} moves without two final figures"
+            );
             assert!(delivered.is_null(row) || is_final(period.to_owned()), "round {round}: {node} {period}");
             known += usize::from(direction.is_valid(row));
         }
@@ -234,7 +247,10 @@ async fn nothing_is_known_of_what_is_hidden_missing_or_not_settled() {
             let is_null = |name: &str| column(name).is_null(row);
             match diagnosis {
                 "theory" | "as_intended" => {
-                    assert!(!["movement", "delivered", "delivered_before"].into_iter().any(is_null), "round {round}");
+                    assert!(
+                        !["movement", "delivered", "delivered_before"].into_iter().any(is_null),
+                        "round {round}"
+                    );
                 }
                 "implementation" => assert!(!is_null("delivered"), "round {round}"),
                 other => assert_eq!(other, "not_yet_knowable", "round {round}"),

@@ -29,7 +29,9 @@ fn rows(batch: &RecordBatch) -> Vec<BTreeMap<String, String>> {
     let schema = batch.schema();
     let row = |row: usize| {
         let cells = schema.fields().iter().zip(batch.columns());
-        cells.map(|(field, column)| (field.name().clone(), array_value_to_string(column, row).expect("text"))).collect()
+        cells
+            .map(|(field, column)| (field.name().clone(), array_value_to_string(column, row).expect("text")))
+            .collect()
     };
     (0..batch.num_rows()).map(row).collect()
 }
@@ -73,11 +75,21 @@ fn page(model: &Model) -> String {
          *Lag today* is the time from the end of the period to the day on which the figure first appears where it is published now. *Lag \
          here* is the same with this pipeline. What no source tells says so.\n",
     );
-    let columns =
-        ["indicator", "Danish term", "what it says", "source", "grain", "unit", "better", "lag today", "lag here"];
+    let columns = [
+        "indicator",
+        "Danish term",
+        "what it says",
+        "source",
+        "grain",
+        "unit",
+        "better",
+        "lag today",
+        "lag here",
+    ];
     let grain = |table: &str| Table::named(table).expect("a table").grain.join(", ");
     let indicators = |domain: Domain| {
-        let mut of: Vec<&SqlModel> = model.layer(Layer::Published).filter(|model| model.domain == domain).collect();
+        let mut of: Vec<&SqlModel> =
+            model.layer(Layer::Published).filter(|model| model.domain == domain).collect();
         of.sort_by_key(|model| &model.name);
         of
     };
@@ -90,7 +102,8 @@ fn page(model: &Model) -> String {
     for model in indicators(Domain::Official) {
         let header = &model.header;
         let source = header.feeds.as_ref().and_then(|feeds| sources.get(feeds));
-        let source = source.unwrap_or_else(|| panic!("{}: feeds: expected a source of sources.csv", model.path));
+        let source =
+            source.unwrap_or_else(|| panic!("{}: feeds: expected a source of sources.csv", model.path));
         page += &line(&[
             &format!("`{}`", model.name),
             &header.danish,
@@ -158,12 +171,35 @@ fn theory(model: &Model) -> String {
         } else {
             format!(", {} = {}", node["breakdown"], node["breakdown_value"])
         };
-        let differs = if node["differs"].is_empty() { String::new() } else { format!("; {}", node["differs"]) };
+        let differs =
+            if node["differs"].is_empty() { String::new() } else { format!("; {}", node["differs"]) };
         format!("`{}`, benefit {}{part}{differs}", node["indicator"], node["benefit"])
     };
-    page += &head(&["goal", "indicator", "Danish term", "what it says", "source", "owner", "cadence", "better", "lag today", "fed by"]);
+    page += &head(&[
+        "goal",
+        "indicator",
+        "Danish term",
+        "what it says",
+        "source",
+        "owner",
+        "cadence",
+        "better",
+        "lag today",
+        "fed by",
+    ]);
     for goal in nodes.iter().filter(|node| matches!(node["kind"].as_str(), "goal" | "sub_goal")) {
-        page += &line(&[&format!("**{}**", goal["node"]), "", &format!("**{}**", goal["danish"]), &format!("**{}**", goal["english"]), "", "", "", "", "", ""]);
+        page += &line(&[
+            &format!("**{}**", goal["node"]),
+            "",
+            &format!("**{}**", goal["danish"]),
+            &format!("**{}**", goal["english"]),
+            "",
+            "",
+            "",
+            "",
+            "",
+            "",
+        ]);
         for node in of_kind("indicator").filter(|node| node["parent"] == goal["node"]) {
             let new = if node["new_collection"] == "true" { " (new)" } else { "" };
             page += &line(&[
@@ -181,11 +217,13 @@ fn theory(model: &Model) -> String {
         }
     }
     page += "\nActivities and resources. That they serve these goals is ours; no authority says so.\n\n";
-    page += &head(&["kind", "code", "Danish term", "what it says", "serves", "source", "lag today", "fed by"]);
+    page +=
+        &head(&["kind", "code", "Danish term", "what it says", "serves", "source", "lag today", "fed by"]);
     for node in nodes.iter().filter(|node| matches!(node["kind"].as_str(), "activity" | "resource")) {
         let serves = links.iter().filter(|link| link["node"] == node["node"]);
-        let serves: Vec<String> =
-            serves.map(|link| format!("{} after {} months", link["goal"], link["shows_after_months"])).collect();
+        let serves: Vec<String> = serves
+            .map(|link| format!("{} after {} months", link["goal"], link["shows_after_months"]))
+            .collect();
         page += &line(&[
             &node["kind"],
             &node["node"],
