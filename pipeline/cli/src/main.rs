@@ -69,7 +69,7 @@ enum Command {
     Query(Query),
     /// Show the theory of change as a tree: goals, what tells whether they move, what is done for them. It shows what goes
     /// together, never what caused it.
-    Theory(Theory),
+    Theory(Data),
     /// Compute everything again from the log and compare cell by cell with the newest epoch.
     Recompute(Recompute),
     /// Show which events and files made a published value.
@@ -196,15 +196,6 @@ struct Query {
 }
 
 #[derive(Debug, Args)]
-struct Theory {
-    /// The tree as it would have been known at this instant, e.g. 2026-08-19T06:00:00Z.
-    #[arg(long)]
-    as_known: Option<DateTime<Utc>>,
-    #[command(flatten)]
-    data: Data,
-}
-
-#[derive(Debug, Args)]
 struct Explain {
     /// Indicator, e.g. full_time_unemployed.
     #[arg(long)]
@@ -273,7 +264,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             return Ok(tools::check(config.as_deref(), online, role).await);
         }
         Command::Query(query) => stoppable(tools::query(&query)).await?,
-        Command::Theory(theory) => stoppable(tools::theory(&theory)).await?,
+        Command::Theory(data) => tools::theory(&data).await?,
         Command::Recompute(recompute) => return stoppable(tools::recompute(&recompute)).await,
         Command::Explain(explain) => tools::explain(&explain).await?,
         Command::Load(load) => door::load_files(&load).await?,

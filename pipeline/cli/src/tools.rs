@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::config::Config;
 use crate::output::{line, remark};
 use crate::run::Role;
-use crate::{Explain, Query, Recompute, Theory, theory};
+use crate::{Data, Explain, Query, Recompute, theory};
 
 /// Opens a folder that must be there already.
 fn open(folder: &Path) -> anyhow::Result<Store> {
@@ -93,17 +93,15 @@ fn json_of(rows: &RecordBatch) -> anyhow::Result<String> {
 }
 
 /// Prints the theory of change as a tree.
-pub async fn theory(theory: &Theory) -> anyhow::Result<()> {
-    let store = open(&theory.data.data)?;
-    let query =
-        Query { sql: theory::SQL.to_owned(), as_known: theory.as_known, on: None, data: theory.data.clone() };
+pub async fn theory(data: &Data) -> anyhow::Result<()> {
+    let store = open(&data.data)?;
+    let query = Query { sql: theory::SQL.to_owned(), as_known: None, on: None, data: data.clone() };
     let rows = json_of(&query_tables(&store, &query).await?)?;
-    if theory.data.json {
+    if data.json {
         return Ok(line(&rows)?);
     }
-    theory::lines(&serde_json::from_str::<Vec<theory::Node>>(&rows)?)
-        .iter()
-        .try_for_each(|text| Ok(line(text)?))
+    let nodes: Vec<theory::Node> = serde_json::from_str(&rows)?;
+    theory::lines(&nodes).iter().try_for_each(|text| Ok(line(text)?))
 }
 
 async fn query_tables(store: &Store, query: &Query) -> anyhow::Result<RecordBatch> {
