@@ -101,7 +101,10 @@ pub async fn theory(data: &Data) -> anyhow::Result<()> {
         return Ok(line(&rows)?);
     }
     let nodes: Vec<theory::Node> = serde_json::from_str(&rows)?;
-    theory::lines(&nodes).iter().try_for_each(|text| Ok(line(text)?))
+    for text in theory::lines(&nodes) {
+        line(&text)?;
+    }
+    Ok(())
 }
 
 async fn query_tables(store: &Store, query: &Query) -> anyhow::Result<RecordBatch> {
