@@ -8,6 +8,8 @@
 -- areas: none
 -- adds_over: none
 -- better: up
+-- lag_today: at most 19 days, jobindsats.dk tables c07 (y60c07)
+-- lag_here: seconds after the delivery
 -- counts: local_recipients
 WITH cells AS (
     SELECT *, month_last("month") - month_first("month") + 1 AS days FROM area_months
@@ -17,8 +19,9 @@ SELECT
     area,
     benefit,
     "month",
-    CASE WHEN covered_days > 0 THEN activated_days * 100000000 / covered_days END AS value_micro,
+    activated_days * 100000000 / covered_days AS value_micro,
     activated_days AS numerator,
     covered_days AS denominator,
     CAST(NULL AS BIGINT) AS persons
 FROM cells
+WHERE covered_days > 0

@@ -8,6 +8,8 @@
 -- areas: none
 -- adds_over: none
 -- better: down
+-- lag_today: not found
+-- lag_here: seconds after the delivery
 -- counts: local_open_spells
 WITH cells AS (
     SELECT *, month_last("month") - month_first("month") + 1 AS days FROM area_months
@@ -17,8 +19,9 @@ SELECT
     area,
     benefit,
     "month",
-    CASE WHEN open_end > 0 THEN running_days * 1000000 / (open_end * 7) END AS value_micro,
+    running_days * 1000000 / (open_end * 7) AS value_micro,
     running_days AS numerator,
     open_end * 7 AS denominator,
     CAST(NULL AS BIGINT) AS persons
 FROM cells
+WHERE open_end > 0

@@ -47,7 +47,7 @@ pub type Cells = BTreeMap<String, BTreeMap<Vec<String>, Vec<i64>>>;
 pub type Measure = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The measures in the order of the contract.
-pub const MEASURES: [Measure; 14] = [
+pub const MEASURES: [Measure; 15] = [
     (
         "covered",
         &["municipality", "benefit", "month", "breakdown", "breakdown_value"],
@@ -66,7 +66,12 @@ pub const MEASURES: [Measure; 14] = [
     ),
     ("ended_durations", &["municipality", "benefit", "month", "duration_band"], &["spells", "days"]),
     ("long_sickness", &["municipality", "month"], &["long_sickness"]),
-    ("under_30", &["municipality", "benefit", "month"], &["under_30_days", "unknown_birth_days"]),
+    ("labour_reserve", &["municipality", "month"], &["labour_reserve"]),
+    (
+        "under_30",
+        &["municipality", "benefit", "month"],
+        &["under_30_days", "unknown_birth_days", "under_30_recipients"],
+    ),
     (
         "status_after",
         &["municipality", "benefit", "month", "months_after"],
