@@ -153,7 +153,7 @@ fn theory(model: &Model) -> String {
     let not_fed = of_kind("indicator").filter(|node| node["indicator"].is_empty()).count();
     let mut page = format!(
         "\n## Theory of change\n\nTables `theory_of_change` ({}), `theory_figures` ({}) and `goals` ({}), for the country. Of the {} \
-         indicators, {} are fed, most by something that only stands near them, as the last column says; {not_fed} are not fed yet, and {} of \
+         indicators, {} are fed by something that stands near them, as the last column says; {not_fed} are not fed yet, and {} of \
          these nobody collects today (new).\n\n",
         Table::named("theory_of_change").expect("a table").grain.join(", "),
         Table::named("theory_figures").expect("a table").grain.join(", "),
