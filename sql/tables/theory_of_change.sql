@@ -115,7 +115,7 @@ SELECT
         WHEN period IS NULL THEN 'missing'
         WHEN status = 'hidden' THEN 'hidden'
         WHEN is_old THEN 'outdated'
-        WHEN better <> 'none' AND direction IS NULL THEN 'no_comparison'
+        WHEN better <> 'none' AND direction IS NULL AND delivered IS NULL THEN 'no_comparison'
         ELSE 'known'
     END AS state
 FROM known
