@@ -93,6 +93,7 @@ SELECT
     lag,
     new_collection,
     better,
+    delivered_from,
     indicator,
     benefit,
     breakdown,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 /// The tree in its order, goals with what is said of them.
 pub const SQL: &str = "SELECT tree.depth, tree.node, tree.kind, tree.danish, tree.english, tree.period, tree.value, tree.unit, \
-     tree.change_1y, tree.direction, tree.delivered, tree.state, tree.not_fed, tree.differs, goals.known, goals.indicators, \
+     tree.change_1y, tree.direction, tree.delivered, tree.delivered_from, tree.state, tree.not_fed, tree.differs, goals.known, goals.indicators, \
      goals.movement, goals.diagnosis, goals.waits_for \
      FROM theory_of_change AS tree LEFT JOIN goals ON tree.node = goals.node ORDER BY tree.place";
 
@@ -24,6 +24,7 @@ pub struct Node {
     change_1y: Option<f64>,
     direction: Option<i64>,
     delivered: Option<bool>,
+    delivered_from: Option<f64>,
     state: Option<String>,
     not_fed: Option<String>,
     differs: Option<String>,
@@ -88,13 +89,19 @@ impl Node {
             format!(", {change:+.1} {of} in a year")
         });
         let moved = match (self.direction, self.delivered) {
-            (_, Some(true)) => ", delivered",
-            (_, Some(false)) => ", not delivered",
-            (Some(1), _) => ", better",
-            (Some(-1), _) => ", worse",
-            (Some(_), _) => ", no more than chance or the threshold",
-            (None, _) if self.state.as_deref() == Some("outdated") => ", outdated",
-            (None, _) => "",
+            (_, Some(delivered)) => {
+                let level =
+                    self.delivered_from.map(|level| format!(" (from {level} on)")).unwrap_or_default();
+                format!(", {}{level}", if delivered { "delivered" } else { "not delivered" })
+            }
+            (Some(1), _) => ", better".to_owned(),
+            (Some(-1), _) => ", worse".to_owned(),
+            (Some(_), _) => ", no more than chance or the threshold".to_owned(),
+            (None, _) => match self.state.as_deref() {
+                Some("outdated") => ", outdated".to_owned(),
+                Some("no_comparison") => ", no figure of a year before".to_owned(),
+                _ => String::new(),
+            },
         };
         let differs = differs.map(|differs| format!(" [{differs}]")).unwrap_or_default();
         // A decimal where there is one to show.
@@ -117,6 +124,10 @@ mod tests {
             {"depth":1,"node":"i23","kind":"indicator","danish":"D","english":"in 3 years","state":"not_fed","not_fed":"no records"},
             {"depth":1,"node":"a3","kind":"activity","danish":"A","english":"tests","period":"2026-06","value":2000.0,
              "unit":"tests","change_1y":-25.0,"direction":-1,"delivered":false,"state":"known"},
+            {"depth":1,"node":"a2","kind":"activity","danish":"R","english":"in time","period":"2026-06","value":86.1,
+             "unit":"percent","delivered":false,"delivered_from":90.0,"state":"known"},
+            {"depth":1,"node":"i16","kind":"indicator","danish":"U","english":"under 30","period":"2026-06","value":106.0,
+             "unit":"persons","state":"no_comparison"},
             {"depth":2,"node":"i24","kind":"indicator","danish":"M","english":"modules","period":"2026-06","state":"hidden"}]"#;
         let nodes: Vec<Node> = serde_json::from_str(text).expect("rows");
         let expected = "\
@@ -124,6 +135,8 @@ mod tests {
     i22 B (pass rate): 2026-06 64 percent, +2.0 points in a year, no more than chance or the threshold [every test]
     i23 D (in 3 years): not fed: no records
     activity a3 A (tests): 2026-06 2000 tests, -25.0 % in a year, not delivered
+    activity a2 R (in time): 2026-06 86.1 percent, not delivered (from 90 on)
+    i16 U (under 30): 2026-06 106 persons, no figure of a year before
         i24 M (modules): 2026-06 hidden";
         assert_eq!(lines(&nodes).join("\n"), expected);
     }

@@ -101,6 +101,7 @@ pub async fn theory(data: &Data) -> anyhow::Result<()> {
         return Ok(line(&rows)?);
     }
     let nodes: Vec<theory::Node> = serde_json::from_str(&rows)?;
+    remark("what goes together in time; nothing here says what caused what");
     for text in theory::lines(&nodes) {
         line(&text)?;
     }

@@ -81,6 +81,12 @@ pub(super) const TABLES: &[Table] = &[
             column("new_collection", Kind::Boolean, "", "whether nobody collects it today"),
             maybe("better", Kind::Text, "", "up, down or none: which way is better; null for goals"),
             maybe(
+                "delivered_from",
+                Kind::Float,
+                "column unit",
+                "level from which the activity is delivered; null if it is compared with last year",
+            ),
+            maybe(
                 "indicator",
                 Kind::Text,
                 "",
