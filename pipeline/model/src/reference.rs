@@ -15,7 +15,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use crate::theory;
 
 /// Declares a reference table: name and columns. A trailing `?` marks a column that may be blank.
-const TABLES: [(&str, &[(&str, DataType)]); 5] = [
+const TABLES: [(&str, &[(&str, DataType)]); 6] = [
     (
         "areas",
         &[
@@ -43,6 +43,15 @@ const TABLES: [(&str, &[(&str, DataType)]); 5] = [
             ("net_yearly_cost_oere?", DataType::Int64),
             ("valid_from", DataType::Date32),
             ("valid_to?", DataType::Date32),
+        ],
+    ),
+    (
+        "hardest_groups",
+        &[
+            ("indicator", DataType::Utf8),
+            ("hardest", DataType::Utf8),
+            ("danish", DataType::Utf8),
+            ("note", DataType::Utf8),
         ],
     ),
     (

@@ -47,7 +47,7 @@ pub type Cells = BTreeMap<String, BTreeMap<Vec<String>, Vec<i64>>>;
 pub type Measure = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The measures in the order of the contract.
-pub const MEASURES: [Measure; 15] = [
+pub const MEASURES: [Measure; 16] = [
     (
         "covered",
         &["municipality", "benefit", "month", "breakdown", "breakdown_value"],
@@ -74,6 +74,11 @@ pub const MEASURES: [Measure; 15] = [
     ),
     (
         "status_after",
+        &["municipality", "benefit", "month", "months_after"],
+        &["employed", "other_benefit", "neither", "pending"],
+    ),
+    (
+        "status_after_long",
         &["municipality", "benefit", "month", "months_after"],
         &["employed", "other_benefit", "neither", "pending"],
     ),
