@@ -8,6 +8,8 @@
 -- areas: sum
 -- adds_over: breakdown
 -- better: down
+-- lag_today: 19 to 21 days, jobindsats.dk tables a02 (y01a02, y60a02, y28a02)
+-- lag_here: seconds after the delivery
 WITH totals AS (
     SELECT * FROM area_months
 ),

@@ -65,9 +65,13 @@ pub struct Header {
     pub feeds: Option<String>,
     /// P: which direction is an improvement.
     pub better: Better,
+    /// P: how late the figure is where it is published today, if no source in `reference/sources.csv` says so.
+    pub lag_today: Option<String>,
+    /// P: how late it is here, likewise.
+    pub lag_here: Option<String>,
 }
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 18] = [
     "layer",
     "grain",
     "unit",
@@ -84,9 +88,11 @@ const KEYS: [&str; 16] = [
     "counts",
     "feeds",
     "better",
+    "lag_today",
+    "lag_here",
 ];
 
-/// Keys that only an indicator (layer P) may and must have, `counts` apart, which it may have.
+/// Keys that only an indicator (layer P) may and must have. `counts`, `lag_today` and `lag_here` it may have.
 const INDICATOR_KEYS: [&str; 4] = ["areas", "adds_over", "feeds", "better"];
 
 /// Parses the header of `text`; returns every problem found.
@@ -177,6 +183,8 @@ pub fn parse(file: &str, text: &str) -> Result<Header, Vec<Problem>> {
         counts: values.get("counts").map(|(_, value)| (*value).to_owned()),
         feeds: values.get("feeds").map(|(_, value)| (*value).to_owned()),
         better,
+        lag_today: values.get("lag_today").map(|(_, value)| (*value).to_owned()),
+        lag_here: values.get("lag_here").map(|(_, value)| (*value).to_owned()),
     };
     if problems.is_empty() { Ok(header) } else { Err(problems) }
 }
