@@ -13,6 +13,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use crate::error::ModelError;
 
+mod budget;
 mod drift;
 mod figures;
 mod persons;
@@ -122,7 +123,7 @@ const CELL: &[&str] =
     &["indicator", "area_kind", "area", "benefit", "period", "breakdown", "breakdown_value"];
 
 /// Every published table, by what it is about.
-const GROUPS: [&[Table]; 4] = [figures::TABLES, drift::TABLES, persons::TABLES, sources::TABLES];
+const GROUPS: [&[Table]; 5] = [budget::TABLES, figures::TABLES, drift::TABLES, persons::TABLES, sources::TABLES];
 
 /// Every published table.
 pub fn tables() -> impl Iterator<Item = &'static Table> {

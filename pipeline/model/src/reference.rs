@@ -12,7 +12,7 @@ use arrow::csv::ReaderBuilder;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 /// Declares a reference table: name and columns. A trailing `?` marks a column that may be blank.
-const TABLES: [(&str, &[(&str, DataType)]); 11] = [
+const TABLES: [(&str, &[(&str, DataType)]); 12] = [
     (
         "areas",
         &[
@@ -65,6 +65,24 @@ const TABLES: [(&str, &[(&str, DataType)]); 11] = [
             ("activity_per_1000_clients?", DataType::Int64),
             ("activity_per_month?", DataType::Int64),
             ("price_oere", DataType::Int64),
+            ("note", DataType::Utf8),
+        ],
+    ),
+    (
+        "contract_goals",
+        &[
+            ("area_kind", DataType::Utf8),
+            ("area", DataType::Utf8),
+            ("year", DataType::Int64),
+            ("contract_unit", DataType::Utf8),
+            ("perspective", DataType::Utf8),
+            ("goal", DataType::Utf8),
+            ("danish", DataType::Utf8),
+            ("indicator?", DataType::Utf8),
+            ("benefit?", DataType::Utf8),
+            ("zero_value?", DataType::Float64),
+            ("target_value?", DataType::Float64),
+            ("direction?", DataType::Utf8),
             ("note", DataType::Utf8),
         ],
     ),
