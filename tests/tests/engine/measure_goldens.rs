@@ -203,7 +203,7 @@ fn oracles(name: &str) -> Option<&str> {
     match name {
         "contacts_held" => Some("contacts"),
         "danish_tests" => Some("language_tests"),
-        "spell_changes" | "survival_starts" | "area_months" | LOCAL => None,
+        "spell_changes" | "survival_starts" | "area_months" | "area_refund_weeks" | LOCAL => None,
         _ => Some(name),
     }
 }
