@@ -17,8 +17,9 @@ SELECT
     area,
     benefit,
     "month",
-    CASE WHEN covered_days > 0 THEN activated_days * 100000000 / covered_days END AS value_micro,
+    activated_days * 100000000 / covered_days AS value_micro,
     activated_days AS numerator,
     covered_days AS denominator,
     CAST(NULL AS BIGINT) AS persons
 FROM cells
+WHERE covered_days > 0

@@ -17,8 +17,9 @@ SELECT
     area,
     benefit,
     "month",
-    CASE WHEN open_end > 0 THEN running_days * 1000000 / (open_end * 7) END AS value_micro,
+    running_days * 1000000 / (open_end * 7) AS value_micro,
     running_days AS numerator,
     open_end * 7 AS denominator,
     CAST(NULL AS BIGINT) AS persons
 FROM cells
+WHERE open_end > 0

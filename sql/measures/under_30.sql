@@ -1,7 +1,7 @@
 -- layer: A
 -- grain: municipality, benefit, month
--- unit: days
--- why: the time that people younger than 30 spend on a benefit, and the time of those whose age is unknown
+-- unit: days; persons
+-- why: the time that people younger than 30 spend on a benefit, how many they are, and the time of those whose age is unknown
 -- danish: Unge under 30 år
 -- source: contracts, measure under_30_days
 WITH months AS (
@@ -16,6 +16,7 @@ SELECT
     benefit,
     "month",
     sum(CASE WHEN age IS NOT NULL THEN days ELSE 0 END) AS under_30_days,
-    sum(CASE WHEN age IS NULL THEN days ELSE 0 END) AS unknown_birth_days
+    sum(CASE WHEN age IS NULL THEN days ELSE 0 END) AS unknown_birth_days,
+    sum(CASE WHEN age IS NOT NULL THEN 1 ELSE 0 END) AS under_30_recipients
 FROM months
 GROUP BY municipality, benefit, "month"

@@ -97,13 +97,9 @@ own_months AS (
         own.source,
         own.area,
         own."month",
-        count(*) AS deliveries,
         sum(own.records) AS records,
-        sum(CASE WHEN own.told_day - month_first(own."month") <= ages.age_0 THEN 1 ELSE 0 END) AS deliveries_0,
         sum(CASE WHEN own.told_day - month_first(own."month") <= ages.age_0 THEN own.records ELSE 0 END) AS records_0,
-        sum(CASE WHEN own.told_day - month_first(own."month") <= ages.age_1 THEN 1 ELSE 0 END) AS deliveries_1,
         sum(CASE WHEN own.told_day - month_first(own."month") <= ages.age_1 THEN own.records ELSE 0 END) AS records_1,
-        sum(CASE WHEN own.told_day - month_first(own."month") <= ages.age_2 THEN 1 ELSE 0 END) AS deliveries_2,
         sum(CASE WHEN own.told_day - month_first(own."month") <= ages.age_2 THEN own.records ELSE 0 END) AS records_2
     FROM own
     CROSS JOIN ages
@@ -112,66 +108,74 @@ own_months AS (
     GROUP BY own.source, own.area, own."month"
 ),
 own_sources AS (
-    SELECT source, area FROM own_months GROUP BY source, area
+    SELECT source, area, min("month") AS first_month FROM own_months GROUP BY source, area
 ),
--- Each of the newest thirteen months beside the twelve before it in which anything came.
+-- Each of the newest thirteen months beside the twelve before it, if the source was there; a month without anything has none.
 histories AS (
     SELECT
         own_sources.source,
         own_sources.area,
         as_of_date."month" - back.n AS "month",
-        CASE back.n
-            WHEN 0 THEN earlier.deliveries_0 WHEN 1 THEN earlier.deliveries_1 WHEN 2 THEN earlier.deliveries_2
-            ELSE earlier.deliveries
-        END AS deliveries,
-        CASE back.n
-            WHEN 0 THEN earlier.records_0 WHEN 1 THEN earlier.records_1 WHEN 2 THEN earlier.records_2
-            ELSE earlier.records
-        END AS records
+        coalesce(
+            CASE back.n
+                WHEN 0 THEN earlier.records_0 WHEN 1 THEN earlier.records_1 WHEN 2 THEN earlier.records_2 ELSE earlier.records
+            END,
+            0
+        ) AS records
     FROM own_sources
     CROSS JOIN as_of_date
-    CROSS JOIN (VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12)) AS back (n)
-    INNER JOIN own_months AS earlier
+    CROSS JOIN (SELECT unnest(range(0, 13)) AS n) AS back
+    CROSS JOIN (SELECT unnest(range(1, 13)) AS n) AS before
+    LEFT JOIN own_months AS earlier
         ON own_sources.source = earlier.source
         AND own_sources.area = earlier.area
-        AND earlier."month" BETWEEN as_of_date."month" - back.n - 12 AND as_of_date."month" - back.n - 1
+        AND as_of_date."month" - back.n - before.n = earlier."month"
+    WHERE as_of_date."month" - back.n - before.n >= own_sources.first_month
 ),
 usual AS (
-    SELECT
-        source,
-        area,
-        "month",
-        CAST(median(deliveries) AS BIGINT) AS deliveries,
-        CAST(median(records) AS BIGINT) AS records
+    SELECT source, area, "month", CAST(median(records) AS BIGINT) AS records
     FROM histories
     GROUP BY source, area, "month"
-    HAVING count(*) >= 3
+    HAVING count(*) >= 6
 ),
-own_counted AS (
+-- How many times they spread more than chance alone; 1.4826 makes a median of distances a standard deviation. Medians, because up to
+-- five silent months of twelve must not make silence usual.
+spreads AS (
     SELECT
         usual.source,
         usual.area,
         usual."month",
-        usual.records AS expected,
+        usual.records,
+        greatest(power(1.4826 * median(abs(histories.records - usual.records)), 2) / greatest(usual.records, 1), 1.0) AS dispersion
+    FROM usual
+    INNER JOIN histories
+        ON usual.source = histories.source AND usual.area = histories.area AND usual."month" = histories."month"
+    GROUP BY usual.source, usual.area, usual."month", usual.records
+),
+own_counted AS (
+    SELECT
+        spreads.source,
+        spreads.area,
+        spreads."month",
+        spreads.records AS expected,
         coalesce(here.records, 0) AS received,
-        -- Nothing came although something always does; or fewer records than chance explains, and than a quarter less.
-        (coalesce(here.deliveries, 0) = 0 AND usual.deliveries > 0)
-        OR (
-            coalesce(here.records, 0) * 4 < usual.records * 3
-            AND coalesce(here.records, 0) < usual.records - 3 * sqrt(usual.records)
+        -- Fewer than chance explains once in ten thousand months, and a quarter less than usual.
+        (
+            coalesce(here.records, 0) * 4 < spreads.records * 3
+            AND poisson_at_most(coalesce(here.records, 0) / spreads.dispersion, spreads.records / spreads.dispersion) < 0.0001
         )
         -- The source has fallen silent, whatever had come before.
         OR (
             coalesce(as_of_date.as_of > rhythms.next_due, false)
-            AND month_last(usual."month") >= CAST(CAST(CAST(rhythms.newest_delivery AS DATE) AS INT) AS BIGINT)
+            AND month_last(spreads."month") >= CAST(CAST(CAST(rhythms.newest_delivery AS DATE) AS INT) AS BIGINT)
         )
             AS is_short
-    FROM usual
+    FROM spreads
     LEFT JOIN own_months AS here
-        ON usual.source = here.source AND usual.area = here.area AND usual."month" = here."month"
+        ON spreads.source = here.source AND spreads.area = here.area AND spreads."month" = here."month"
     CROSS JOIN as_of_date
-    LEFT JOIN rhythms ON usual.source = rhythms.source
-    WHERE usual.deliveries > 0 OR coalesce(as_of_date.as_of > rhythms.next_due, false)
+    LEFT JOIN rhythms ON spreads.source = rhythms.source
+    WHERE spreads.records > 0 OR coalesce(as_of_date.as_of > rhythms.next_due, false)
 )
 SELECT
     source,

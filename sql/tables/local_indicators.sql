@@ -1,5 +1,5 @@
 -- layer: T
--- grain: period, indicator, area_kind, area, benefit
+-- grain: period, indicator, area_kind, area, benefit, breakdown, breakdown_value
 -- unit: value in the unit of the column unit
 -- why: the newest value of every indicator made from payments, cases and wages, for the newest 25 months
 -- danish: Indikatorer på egne data
@@ -57,6 +57,8 @@ SELECT
     disclosed.area,
     disclosed.benefit,
     disclosed.period,
+    disclosed.breakdown,
+    disclosed.breakdown_value,
     CAST(disclosed.value_micro AS DOUBLE) / 1000000.0 AS value,
     disclosed.numerator,
     disclosed.denominator,

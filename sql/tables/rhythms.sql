@@ -38,7 +38,7 @@ ranked AS (
 ),
 -- Nearest rank of the 95th percentile.
 habits AS (
-    SELECT source, min(gap) AS usual_days FROM ranked WHERE places >= 5 AND place * 20 >= places * 19 GROUP BY source
+    SELECT source, min(gap) AS usual_days FROM ranked WHERE places >= 20 AND place * 20 >= places * 19 GROUP BY source
 ),
 newest AS (
     SELECT source, max(delivered_at) AS newest_delivery, max(period_end) AS newest_period_end, max(told_day) AS newest_day
@@ -50,7 +50,7 @@ SELECT
     newest.newest_delivery,
     newest.newest_period_end,
     habits.usual_days,
-    -- half as long again, and a weekend with a holiday at least
-    CAST(CAST(newest.newest_day + habits.usual_days + greatest(3, habits.usual_days / 2) AS INT) AS DATE) AS next_due
+    -- Who delivers when there is something, without a rhythm, stays silent for longer than this once in ten thousand times.
+    CAST(CAST(newest.newest_day + 3 * habits.usual_days AS INT) AS DATE) AS next_due
 FROM newest
 LEFT JOIN habits ON newest.source = habits.source

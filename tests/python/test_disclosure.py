@@ -113,6 +113,65 @@ class LinearAttack(unittest.TestCase):
         self.assertEqual(sorted(chosen)[:10], [], f"{len(chosen)} of {not_shown} hidden cells can be worked out")
 
 
+def local_header(indicator: str, wanted: str) -> str | None:
+    """What the header of an indicator of persons says."""
+    text = (fixtures.ROOT / "sql" / "indicators" / f"{indicator}.sql").read_text(encoding="utf-8")
+    values = [line.partition(": ")[2] for line in text.splitlines() if line.startswith(f"-- {wanted}: ")]
+    return values[0] if values else None
+
+
+class Persons(unittest.TestCase):
+    """The same for what is made of payments, cases and wages."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.rows = published.rows("local_indicators")
+        cls.indicators = {row["indicator"] for row in cls.rows}
+        cls.additive = {name for name in cls.indicators if local_header(name, "areas") == "sum"}
+
+    def test_no_hidden_cell_is_uniquely_determined(self):
+        # Of every half a year one month: each month is hidden by the same rule.
+        periods = sorted({row["period"] for row in self.rows})[::6]
+        cells: dict[tuple[str, str], dict[tuple, str]] = collections.defaultdict(dict)
+        for row in self.rows:
+            if row["indicator"] in self.additive and row["period"] in periods:
+                # One benefit at a time: benefits of persons do not add up.
+                cells[row["indicator"], row["period"], row["benefit"]][cell(row)] = row["status"]
+        hidden, found = 0, []
+        for (indicator, period, benefit), statuses in cells.items():
+            # An indicator that has another's pattern protects that one's cells, not its own.
+            unknown = {c for c, status in statuses.items() if status not in published.VISIBLE}
+            hidden += len(unknown)
+            equations = attack.additive_equations(statuses, fixtures.groups(period))
+            found += [(indicator, period, *c) for c in attack.determined(equations, unknown)]
+        self.assertGreater(hidden, 1000)
+        self.assertGreater(len(self.additive), 15)
+        self.assertEqual(sorted(found)[:10], [], f"{len(found)} of {hidden} hidden cells can be worked out")
+
+    def test_no_small_count_is_shown(self):
+        seen = collections.Counter()
+        for row in self.rows:
+            if row["status"] in published.VISIBLE:
+                if row["unit"] in ("persons", "spells", "interviews", "tests"):
+                    seen["counts"] += 1
+                    self.assertFalse(small(row["value"]), row)
+                elif row["unit"] == "percent" and row["indicator"] != "local_activation_degree":
+                    # A degree is made of days.
+                    seen["shares"] += 1
+                    self.assertFalse(small(row["numerator"]) or small(row["denominator"]), row)
+        self.assertTrue(seen["counts"] > 1000 and seen["shares"] > 100, seen)
+
+    def test_what_is_made_of_a_count_is_hidden_with_it(self):
+        status = {key(row): row["status"] for row in self.rows}
+        made = 0
+        for row in self.rows:
+            count = local_header(row["indicator"], "counts")
+            if count and row["status"] in published.VISIBLE:
+                made += 1
+                self.assertIn(status.get(key(row | {"indicator": count})), published.VISIBLE, row)
+        self.assertGreater(made, 1000)
+
+
 class PlainRules(unittest.TestCase):
     def test_no_small_count_in_indicators(self):
         for row in published.rows("indicators"):

@@ -178,7 +178,7 @@ struct Recompute {
 
 #[derive(Debug, Args)]
 struct Query {
-    /// A SELECT over indicators, vintages, revisions, comparisons, settlement, targets, completeness, freshness.
+    /// A SELECT over the published tables: indicators, local_indicators, targets, completeness and the others of /tables.
     sql: String,
     /// The tables as they would have been known at this instant, e.g. 2026-08-19T06:00:00Z.
     #[arg(long, conflicts_with = "on")]

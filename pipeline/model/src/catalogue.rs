@@ -78,11 +78,13 @@ pub const EVENT_DELIVERIES: &str = "event_deliveries";
 pub const EVENT_PUT_ASIDE: &str = "event_put_aside";
 /// Events about persons as the staging layer sees them, see [`crate::persons`].
 pub const EVENT_PERSON: &str = "event_person";
-/// One row: the as-of date as `as_of_day`, days since 1970, and `first_local_month`, the oldest month that indicators of
-/// persons are shown for, months since January 1970.
+/// One row: the as-of date as `as_of_day`, days since 1970.
 pub const AS_OF: &str = "as_of";
 /// Newest month whose wages are delivered, by municipality; 0 stands for the whole country.
 pub const INCOME_DELIVERED: &str = "income_delivered";
+/// The areas that a municipality counts in, month by month: `area_kind`, `area`, `municipality`, `month`. Of the months only
+/// those that are to be made.
+pub const MONTH_AREAS: &str = "month_areas";
 /// Indicators after disclosure control, with everything that was ever known.
 pub const DISCLOSED: &str = "disclosed";
 /// Indicators of persons after disclosure control, as they are shown.
@@ -145,14 +147,21 @@ pub struct SqlModel {
     pub reads: BTreeSet<String>,
     /// What it is about.
     pub domain: Domain,
+    /// How it is made, if it is a published table.
+    pub making: Making,
 }
 
-impl SqlModel {
-    /// Whether its rows are made month by month: it reads what is shown of persons. Beside that it may read nothing that
-    /// changes from epoch to epoch but what has arrived of the month, and no other model reads it.
-    pub fn is_monthly(&self) -> bool {
-        self.reads.contains(LOCAL_DISCLOSED)
-    }
+/// How a published table is made; the order is that of the steps of [`crate::tables`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Making {
+    /// At once, from official figures and deliveries.
+    Whole,
+    /// Month by month: it reads what is shown of persons. Beside that it may read nothing that changes from epoch to epoch
+    /// but what has arrived of the month.
+    Monthly,
+    /// At once, after the months: it reads tables of persons, directly or not, and nothing but published tables, reference
+    /// files and the day.
+    AfterMonths,
 }
 
 /// The whole model.
@@ -231,6 +240,7 @@ impl Model {
                 Err(found) => problems.extend(found),
             }
         }
+        set_makings(&mut models);
         for model in models.values() {
             check_reads(model, &models, &reference, &mut problems);
             check_counts(model, &models, &mut problems);
@@ -322,6 +332,7 @@ fn load_model(file: &SourceFile, layer: Layer, name: &str) -> Result<SqlModel, V
             sql: file.text.clone(),
             reads,
             domain: Domain::Official,
+            making: Making::Whole,
         }),
         _ => Err(problems),
     }
@@ -358,9 +369,13 @@ fn check_reads(
         } else if PARAMETERS.contains(&name.as_str()) {
             layer == Layer::Local
                 || model.header.derived
-                || (name == AS_OF && layer == Layer::Table && !model.is_monthly())
+                || (name == AS_OF && layer == Layer::Table && model.making != Making::Monthly)
+        } else if name == MONTH_AREAS {
+            model.header.derived
         } else if name == DISCLOSED {
-            layer == Layer::Table && !model.is_monthly()
+            layer == Layer::Table && model.making == Making::Whole
+        } else if name == EVALUATION {
+            layer == Layer::Table && model.making != Making::AfterMonths
         } else if TABLE_INPUTS.contains(&name.as_str()) {
             layer == Layer::Table
         } else if name.strip_prefix(REFERENCE).is_some_and(|stem| reference.contains_key(stem)) {
@@ -374,8 +389,11 @@ fn check_reads(
                 Layer::Additive if model.header.derived => from == Layer::Additive,
                 Layer::Additive => from == Layer::Local || from == Layer::Additive,
                 Layer::Published => from == Layer::Additive || from == Layer::Published,
-                Layer::Table if model.is_monthly() => name == COMPLETENESS,
-                Layer::Table => (from == Layer::Table && !read.is_monthly()) || read.header.public,
+                Layer::Table => match model.making {
+                    Making::Whole => from == Layer::Table || read.header.public,
+                    Making::Monthly => name == COMPLETENESS,
+                    Making::AfterMonths => from == Layer::Table,
+                },
             }
         } else {
             let known = models
@@ -384,6 +402,7 @@ fn check_reads(
                 .map(String::as_str)
                 .chain(EVENTS)
                 .chain(PARAMETERS)
+                .chain([MONTH_AREAS])
                 .chain(TABLE_INPUTS);
             let hint = nearest(name, known).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
             problems.push(Problem {
@@ -416,6 +435,28 @@ fn check_counts(model: &SqlModel, models: &BTreeMap<String, SqlModel>, problems:
             line: 1,
             message: format!("counts: {counts} is no indicator{hint}"),
         });
+    }
+}
+
+/// A table is made after the months if anything it reads is made of months.
+fn set_makings(models: &mut BTreeMap<String, SqlModel>) {
+    let is_table = |model: &SqlModel| model.header.layer == Layer::Table;
+    let monthly: BTreeSet<String> = models
+        .values_mut()
+        .filter(|model| is_table(model) && model.reads.contains(LOCAL_DISCLOSED))
+        .map(|model| {
+            model.making = Making::Monthly;
+            model.name.clone()
+        })
+        .collect();
+    let mut of_months = monthly;
+    loop {
+        let mut more = models.values_mut().filter(|model| {
+            is_table(model) && model.making == Making::Whole && !model.reads.is_disjoint(&of_months)
+        });
+        let Some(model) = more.next() else { return };
+        model.making = Making::AfterMonths;
+        of_months.insert(model.name.clone());
     }
 }
 

@@ -18,6 +18,7 @@ mod drift;
 mod figures;
 mod persons;
 mod sources;
+mod steering;
 
 /// Type of a published column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +124,8 @@ const CELL: &[&str] =
     &["indicator", "area_kind", "area", "benefit", "period", "breakdown", "breakdown_value"];
 
 /// Every published table, by what it is about.
-const GROUPS: [&[Table]; 5] = [budget::TABLES, figures::TABLES, drift::TABLES, persons::TABLES, sources::TABLES];
+const GROUPS: [&[Table]; 6] =
+    [budget::TABLES, figures::TABLES, drift::TABLES, persons::TABLES, sources::TABLES, steering::TABLES];
 
 /// Every published table.
 pub fn tables() -> impl Iterator<Item = &'static Table> {

@@ -21,6 +21,7 @@ use std::ops::Range;
 use chrono::NaiveDate;
 
 use crate::header::AddsOver;
+use crate::membership::Membership;
 
 /// Name of an undivided benefit or breakdown.
 const TOTAL: &str = "total";
@@ -34,42 +35,6 @@ pub struct Structure {
     pub adds_over: AddsOver,
     /// The indicator that counts the persons behind this one.
     pub counts: Option<String>,
-}
-
-/// Which municipalities an area consists of.
-#[derive(Debug, Clone, Default)]
-pub struct Membership(Vec<Member>);
-
-/// One dated membership.
-#[derive(Debug, Clone)]
-pub struct Member {
-    /// `jobcentre`, `cluster` or `region`.
-    pub area_kind: String,
-    /// Code of the area.
-    pub area: String,
-    /// Code of the municipality.
-    pub municipality: String,
-    /// First day, inclusive.
-    pub valid_from: NaiveDate,
-    /// Last day, inclusive; `None` if open.
-    pub valid_to: Option<NaiveDate>,
-}
-
-impl Membership {
-    /// A membership list.
-    pub fn new(members: Vec<Member>) -> Self {
-        Self(members)
-    }
-
-    fn at(&self, date: NaiveDate) -> BTreeMap<(&str, &str), Vec<&str>> {
-        let mut areas: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
-        for member in &self.0 {
-            if member.valid_from <= date && member.valid_to.is_none_or(|to| date <= to) {
-                areas.entry((&member.area_kind, &member.area)).or_default().push(&member.municipality);
-            }
-        }
-        areas
-    }
 }
 
 /// What identifies a cell within a period.

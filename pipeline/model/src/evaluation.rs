@@ -1,10 +1,10 @@
-//! The two evaluations: events of some groups → their disclosed vintages; all vintages → published tables.
+//! The evaluation of official figures: events of some groups → their disclosed vintages.
 //!
 //! The unit of change of official figures is the *group*: one publisher and one reference period. A batch of
 //! events names the groups it touches; [`Model::evaluate_groups`] computes those groups from all their events,
 //! and the result replaces what was there. Since every group is computed from its events alone, evaluating
-//! group by group, all at once, or again from the log gives the same rows. [`Model::evaluate_tables`] then
-//! makes the published tables from the disclosed vintages of all groups.
+//! group by group, all at once, or again from the log gives the same rows. The published tables are made of them in
+//! [`crate::tables`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,19 +19,14 @@ use arrow::datatypes::{
     DataType, Date32Type, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
 };
 use arrow::row::{RowConverter, SortField};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use rettidig_event::{aside, delivery, official};
 
 use crate::catalogue::{
-    AS_OF, COMPLETENESS, COMPLETENESS_COLUMNS, DISCLOSED, Domain, EVALUATION, EVENT_DELIVERIES,
-    EVENT_OFFICIAL, EVENT_PUT_ASIDE, INDICATOR_CATALOGUE, LOCAL_DISCLOSED, Layer, Model, REFERENCE, SqlModel,
+    DISCLOSED, Domain, EVENT_DELIVERIES, EVENT_OFFICIAL, EVENT_PUT_ASIDE, Layer, Model, REFERENCE, SqlModel,
 };
-use crate::contract::{Table, tables};
-use crate::disclosure::{
-    CellKey, Change, Content, HIDDEN_BELOW, Member, Membership, Status, Structure, Vintage, disclose,
-};
+use crate::disclosure::{CellKey, Change, Content, HIDDEN_BELOW, Status, Structure, Vintage, disclose};
 use crate::error::ModelError;
-use crate::persons::day;
 use crate::session::Session;
 
 /// Publisher and published form of the reference period.
@@ -61,24 +56,7 @@ pub struct Groups {
     pub figures: BTreeMap<GroupKey, BTreeMap<String, FigureCounts>>,
 }
 
-/// What the published tables are made of.
-#[derive(Debug)]
-pub struct TableInputs {
-    /// Disclosed vintages of all groups, rows of [`disclosed_schema`].
-    pub disclosed: RecordBatch,
-    /// Results of the public local models over all groups.
-    pub public: BTreeMap<String, RecordBatch>,
-    /// Decoded deliveries.
-    pub deliveries: RecordBatch,
-    /// The as-of date.
-    pub as_of: NaiveDate,
-    /// The instant of the evaluation.
-    pub evaluated_at: DateTime<Utc>,
-    /// Tables that are as they were, because nothing that they are made of has changed.
-    pub kept: BTreeMap<&'static str, RecordBatch>,
-}
-
-fn instant() -> DataType {
+pub(crate) fn instant() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
@@ -106,24 +84,6 @@ pub fn disclosed_schema(with_epoch: bool) -> SchemaRef {
         fields.push(Field::new("epoch", DataType::Int64, false));
     }
     Arc::new(Schema::new(fields))
-}
-
-/// What has arrived of each month, as [`Model::evaluate_months`] reads it, from the published table `completeness`;
-/// nothing if there is no such table yet.
-///
-/// # Errors
-/// If the table has not the columns of its contract.
-pub fn arrivals_of(completeness: Option<&RecordBatch>) -> Result<RecordBatch, ModelError> {
-    let table = Table::named(COMPLETENESS).ok_or_else(|| ModelError::Contract {
-        model: COMPLETENESS.to_owned(),
-        message: "no such table is declared".to_owned(),
-    })?;
-    let batch = completeness.cloned().unwrap_or_else(|| RecordBatch::new_empty(table.schema()));
-    let places: Result<Vec<usize>, _> =
-        COMPLETENESS_COLUMNS.iter().map(|name| batch.schema().index_of(name)).collect();
-    places
-        .and_then(|places| batch.project(&places))
-        .map_err(|error| ModelError::evaluation(COMPLETENESS, error))
 }
 
 impl Model {
@@ -182,108 +142,6 @@ impl Model {
         Ok(groups)
     }
 
-    /// Makes the published tables; rows are sorted by their grain.
-    ///
-    /// # Errors
-    /// As [`Model::evaluate_groups`].
-    pub async fn evaluate_tables(
-        &self,
-        inputs: TableInputs,
-    ) -> Result<BTreeMap<&'static str, RecordBatch>, ModelError> {
-        let session = Session::default();
-        session.register(DISCLOSED, inputs.disclosed)?;
-        session.register(EVENT_DELIVERIES, inputs.deliveries)?;
-        session.register(EVENT_OFFICIAL, RecordBatch::new_empty(official::schema()))?;
-        session.register(INDICATOR_CATALOGUE, self.indicator_catalogue()?)?;
-        session.register(EVALUATION, evaluation(inputs.as_of, inputs.evaluated_at)?)?;
-        session.register(AS_OF, day(inputs.as_of)?)?;
-        for (name, batch) in &self.reference {
-            session.register(&format!("{REFERENCE}{name}"), batch.clone())?;
-        }
-        for (name, batch) in inputs.public {
-            session.register(&name, batch)?;
-        }
-        let made = self.layer(Layer::Table).filter(|model| !inputs.kept.contains_key(model.name.as_str()));
-        let needed: BTreeSet<&str> = made.flat_map(|model| &model.reads).map(String::as_str).collect();
-        let mut tables = BTreeMap::new();
-        for model in self.models.iter().filter(|model| model.domain != Domain::Person) {
-            match model.header.layer {
-                Layer::Staging if model.header.public && needed.contains(model.name.as_str()) => {
-                    session.register(&model.name, session.query(&model.name, &model.sql).await?)?;
-                }
-                Layer::Table if !model.is_monthly() => {
-                    let table = contract(model)?;
-                    let batch = match inputs.kept.get(table.name) {
-                        Some(kept) => kept.clone(),
-                        None => {
-                            let batch = session.query(&model.name, &model.sql).await?;
-                            sorted(table, table.conform(&batch)?)?
-                        }
-                    };
-                    tables.insert(table.name, batch.clone());
-                    session.register(&model.name, batch)?;
-                }
-                _ => {}
-            }
-        }
-        let is_made = |table: &&Table| self.models.iter().any(|model| model.name == table.name);
-        match tables().find(|table| !is_made(table)) {
-            Some(table) => Err(ModelError::Contract {
-                model: table.name.to_owned(),
-                message: "a contract is declared but no SQL file makes it".to_owned(),
-            }),
-            None => Ok(tables),
-        }
-    }
-
-    /// Makes the rows that some months have in the tables of persons (see [`SqlModel::is_monthly`]), sorted by their grain.
-    /// `shown` are rows of [`crate::local::schema`], `arrived` those of the months in [`arrivals_of`]. A month's rows depend
-    /// on that month and the day alone, so it does not matter how many months are made at a time.
-    ///
-    /// # Errors
-    /// As [`Model::evaluate_groups`].
-    pub async fn evaluate_months(
-        &self,
-        shown: RecordBatch,
-        arrived: RecordBatch,
-        as_of: NaiveDate,
-    ) -> Result<BTreeMap<&'static str, RecordBatch>, ModelError> {
-        let session = Session::default();
-        session.register(LOCAL_DISCLOSED, shown)?;
-        session.register(COMPLETENESS, arrived)?;
-        session.register(INDICATOR_CATALOGUE, self.indicator_catalogue()?)?;
-        // Without the instant: rows that are kept from an earlier epoch could not follow it.
-        let day = evaluation(as_of, DateTime::default())?;
-        session.register(
-            EVALUATION,
-            day.project(&[0]).map_err(|error| ModelError::evaluation(EVALUATION, error))?,
-        )?;
-        for (name, batch) in &self.reference {
-            session.register(&format!("{REFERENCE}{name}"), batch.clone())?;
-        }
-        let mut tables = BTreeMap::new();
-        for model in self.layer(Layer::Table).filter(|model| model.is_monthly()) {
-            let table = contract(model)?;
-            let batch = session.query(&model.name, &model.sql).await?;
-            tables.insert(table.name, sorted(table, table.conform(&batch)?)?);
-        }
-        Ok(tables)
-    }
-
-    /// Tables that stay as they were when these inputs have changed: none of them is read by them, directly or not.
-    pub fn tables_without(&self, changed: &BTreeSet<&str>) -> BTreeSet<&str> {
-        let mut changed: BTreeSet<&str> = changed.clone();
-        let mut tables = BTreeSet::new();
-        for model in &self.models {
-            if model.reads.iter().any(|name| changed.contains(name.as_str())) {
-                changed.insert(&model.name);
-            } else if model.header.layer == Layer::Table {
-                tables.insert(model.name.as_str());
-            }
-        }
-        tables
-    }
-
     /// An empty result of a public local model, for a start without events.
     ///
     /// # Errors
@@ -320,46 +178,6 @@ impl Model {
             })
             .collect()
     }
-
-    pub(crate) fn membership(&self) -> Result<Membership, ModelError> {
-        let areas = self.reference.get("areas").ok_or_else(|| ModelError::Contract {
-            model: "areas".to_owned(),
-            message: "the reference table areas.csv is missing".to_owned(),
-        })?;
-        let columns = Columns { model: "areas", batch: areas };
-        let municipality = columns.text("municipality")?;
-        let (from, to) = (columns.dates("valid_from")?, columns.dates("valid_to")?);
-        let mut members = Vec::new();
-        for kind in ["jobcentre", "cluster", "region"] {
-            let area = columns.text(kind)?;
-            for row in 0..areas.num_rows() {
-                members.push(Member {
-                    area_kind: kind.to_owned(),
-                    area: area.value(row).to_owned(),
-                    municipality: municipality.value(row).to_owned(),
-                    valid_from: date(from.value(row)),
-                    valid_to: to.is_valid(row).then(|| date(to.value(row))),
-                });
-            }
-        }
-        Ok(Membership::new(members))
-    }
-
-    /// What the headers of the indicators say, one row each.
-    fn indicator_catalogue(&self) -> Result<RecordBatch, ModelError> {
-        let texts = |of: fn(&SqlModel) -> String| -> ArrayRef {
-            Arc::new(self.layer(Layer::Published).map(|model| Some(of(model))).collect::<StringArray>())
-        };
-        let columns = vec![
-            ("indicator", texts(|model| model.name.clone())),
-            ("unit", texts(|model| model.header.unit.clone())),
-            ("danish", texts(|model| model.header.danish.clone())),
-            ("feeds", texts(|model| model.header.feeds.clone().unwrap_or_default())),
-            ("better", texts(|model| format!("{:?}", model.header.better).to_lowercase())),
-        ];
-        RecordBatch::try_from_iter(columns)
-            .map_err(|error| ModelError::evaluation(INDICATOR_CATALOGUE, error))
-    }
 }
 
 /// A date from Arrow's count of days.
@@ -367,54 +185,10 @@ pub(crate) fn date(days: i32) -> NaiveDate {
     NaiveDate::from_num_days_from_ce_opt(days + 719_163).unwrap_or(NaiveDate::MAX)
 }
 
-fn evaluation(as_of: NaiveDate, evaluated_at: DateTime<Utc>) -> Result<RecordBatch, ModelError> {
-    use chrono::Datelike;
-    let schema = Arc::new(Schema::new(vec![
-        Field::new("as_of", DataType::Date32, false),
-        Field::new("evaluated_at", instant(), false),
-    ]));
-    let days = as_of.num_days_from_ce() - 719_163;
-    let micros = TimestampMicrosecondArray::from(vec![evaluated_at.timestamp_micros()]).with_timezone("UTC");
-    RecordBatch::try_new(schema, vec![Arc::new(Date32Array::from(vec![days])), Arc::new(micros)])
-        .map_err(|error| ModelError::evaluation(EVALUATION, error))
-}
-
-/// What is promised of the table that a model makes.
-fn contract(model: &SqlModel) -> Result<&'static Table, ModelError> {
-    Table::named(&model.name).ok_or_else(|| ModelError::Contract {
-        model: model.name.clone(),
-        message: "no contract is declared for this table".to_owned(),
-    })
-}
-
-/// Sorts a table by its grain and refuses a grain that is not unique.
-fn sorted(table: &Table, batch: RecordBatch) -> Result<RecordBatch, ModelError> {
-    let fail = |error: arrow::error::ArrowError| ModelError::evaluation(table.name, error);
-    let mut grain = Vec::with_capacity(table.grain.len());
-    for name in table.grain {
-        grain.push(batch.column_by_name(name).cloned().ok_or_else(|| ModelError::Contract {
-            model: table.name.to_owned(),
-            message: format!("grain column {name} is missing"),
-        })?);
-    }
-    let fields = grain.iter().map(|column| SortField::new(column.data_type().clone())).collect();
-    let rows =
-        RowConverter::new(fields).and_then(|converter| converter.convert_columns(&grain)).map_err(fail)?;
-    let mut order: Vec<u32> = (0..u32::try_from(batch.num_rows()).unwrap_or(u32::MAX)).collect();
-    order.sort_unstable_by(|a, b| rows.row(*a as usize).cmp(&rows.row(*b as usize)));
-    if order.windows(2).any(|pair| rows.row(pair[0] as usize) == rows.row(pair[1] as usize)) {
-        return Err(ModelError::Contract {
-            model: table.name.to_owned(),
-            message: format!("the grain {} is not unique", table.grain.join(", ")),
-        });
-    }
-    take_record_batch(&batch, &UInt32Array::from(order)).map_err(fail)
-}
-
 /// Typed access to the columns of a SQL result.
-struct Columns<'a> {
-    model: &'a str,
-    batch: &'a RecordBatch,
+pub(crate) struct Columns<'a> {
+    pub(crate) model: &'a str,
+    pub(crate) batch: &'a RecordBatch,
 }
 
 impl<'a> Columns<'a> {
@@ -429,7 +203,7 @@ impl<'a> Columns<'a> {
         })
     }
 
-    fn text(&self, name: &str) -> Result<&'a StringArray, ModelError> {
+    pub(crate) fn text(&self, name: &str) -> Result<&'a StringArray, ModelError> {
         Ok(self.find(name, &DataType::Utf8)?.as_string())
     }
 
@@ -437,7 +211,7 @@ impl<'a> Columns<'a> {
         Ok(self.find(name, &DataType::Int64)?.as_primitive::<Int64Type>())
     }
 
-    fn dates(&self, name: &str) -> Result<&'a Date32Array, ModelError> {
+    pub(crate) fn dates(&self, name: &str) -> Result<&'a Date32Array, ModelError> {
         Ok(self.find(name, &DataType::Date32)?.as_primitive::<Date32Type>())
     }
 

@@ -49,6 +49,8 @@ pub struct Header {
     pub local: Vec<String>,
     /// A: made anew from the cells of other measures instead of being added up.
     pub derived: bool,
+    /// A: derived measures add its months up, so a change shows in all later ones.
+    pub accumulates: bool,
     /// S and L: carries no number of persons, so published tables may read it before disclosure control.
     pub public: bool,
     /// P: areas add up (`sum`) or do not (`none`).
@@ -63,7 +65,7 @@ pub struct Header {
     pub better: Better,
 }
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "layer",
     "grain",
     "unit",
@@ -72,6 +74,7 @@ const KEYS: [&str; 14] = [
     "source",
     "local",
     "derived",
+    "accumulates",
     "public",
     "areas",
     "adds_over",
@@ -126,6 +129,7 @@ pub fn parse(file: &str, text: &str) -> Result<Header, Vec<Problem>> {
     let layer = Layer::ALL[choose("layer", &Layer::ALL.map(Layer::letter))];
     let public = choose("public", &["no", "yes"]) == 1;
     let derived = choose("derived", &["no", "yes"]) == 1;
+    let accumulates = choose("accumulates", &["no", "yes"]) == 1;
     let areas_add_up = choose("areas", &["none", "sum"]) == 1;
     let adds_over = [AddsOver::None, AddsOver::Benefit, AddsOver::Breakdown]
         [choose("adds_over", &["none", "benefit", "breakdown"])];
@@ -143,6 +147,9 @@ pub fn parse(file: &str, text: &str) -> Result<Header, Vec<Problem>> {
     if let (true, Some((line, _))) = (derived && layer != Layer::Additive, values.get("derived")) {
         problem(*line, "only measures (layer A) can be derived".to_owned());
     }
+    if let (true, Some((line, _))) = (accumulates && layer != Layer::Additive, values.get("accumulates")) {
+        problem(*line, "only measures (layer A) can accumulate".to_owned());
+    }
     if let (true, Some((line, _))) = (public && layer > Layer::Local, values.get("public")) {
         problem(*line, "only staging and local models can be public".to_owned());
     }
@@ -155,6 +162,7 @@ pub fn parse(file: &str, text: &str) -> Result<Header, Vec<Problem>> {
         source: get("source"),
         local: list("local"),
         derived,
+        accumulates,
         public,
         areas_add_up,
         adds_over,

@@ -21,7 +21,7 @@ use chrono::NaiveDate;
 
 use crate::calendar::{month_last, month_of, month_text};
 use crate::catalogue::{Domain, Layer, Model};
-use crate::disclosure::{CellKey, Content, HIDDEN_BELOW, Status, advance};
+use crate::disclosure::{CellKey, Content, HIDDEN_BELOW, Status, Structure, advance};
 use crate::error::ModelError;
 use crate::evaluation::date;
 use crate::persons::{Cells, day_of};
@@ -70,6 +70,8 @@ pub fn schema() -> SchemaRef {
         Field::new("benefit", DataType::Utf8, false),
         Field::new("period", DataType::Utf8, false),
         Field::new("period_end", DataType::Date32, false),
+        Field::new("breakdown", DataType::Utf8, false),
+        Field::new("breakdown_value", DataType::Utf8, false),
         Field::new("value_micro", DataType::Int64, true),
         Field::new("numerator", DataType::Int64, true),
         Field::new("denominator", DataType::Int64, true),
@@ -84,14 +86,33 @@ struct IndicatorRows {
     indicator: String,
     area_kind: StringArray,
     area: StringArray,
-    benefit: Int64Array,
+    /// Number of the benefit; `None` if the indicator is not by benefit.
+    benefit: Option<Int64Array>,
     month: Int64Array,
+    /// Breakdown and its value; `None` if the indicator is not divided.
+    breakdown: Option<[StringArray; 2]>,
     /// Value in millionths, numerator, denominator, persons.
     values: [Int64Array; 4],
 }
 
 /// The rows of all indicators of persons.
 struct LocalRows(Vec<IndicatorRows>);
+
+impl IndicatorRows {
+    /// Code of the benefit of a row.
+    fn benefit(&self, row: usize) -> &'static str {
+        let Some(benefit) = &self.benefit else { return TOTAL };
+        let code = i32::try_from(benefit.value(row)).ok();
+        code.and_then(rettidig_event::benefit::code_of).unwrap_or_default()
+    }
+
+    /// Breakdown of a row and its value.
+    fn breakdown(&self, row: usize) -> [&str; 2] {
+        self.breakdown
+            .as_ref()
+            .map_or([TOTAL; 2], |columns| columns.each_ref().map(|column| column.value(row)))
+    }
+}
 
 impl LocalRows {
     /// A digest of each month's rows, whatever their order; 0 for none.
@@ -101,8 +122,8 @@ impl LocalRows {
             for row in 0..rows.month.len() {
                 let mut digest = DefaultHasher::new();
                 (&rows.indicator, rows.area_kind.value(row), rows.area.value(row)).hash(&mut digest);
-                (rows.benefit.value(row), rows.values.each_ref().map(|column| optional(column, row)))
-                    .hash(&mut digest);
+                (rows.benefit(row), rows.breakdown(row)).hash(&mut digest);
+                rows.values.each_ref().map(|column| optional(column, row)).hash(&mut digest);
                 let sum = digests.entry(rows.month.value(row)).or_default();
                 *sum = sum.wrapping_add(digest.finish());
             }
@@ -115,14 +136,14 @@ impl LocalRows {
         let mut contents: BTreeMap<i64, BTreeMap<CellKey, Content>> = BTreeMap::new();
         for rows in &self.0 {
             for row in (0..rows.month.len()).filter(|row| months.contains(&rows.month.value(*row))) {
-                let code = i32::try_from(rows.benefit.value(row)).ok();
+                let [breakdown, breakdown_value] = rows.breakdown(row).map(str::to_owned);
                 let key = CellKey {
                     indicator: rows.indicator.clone(),
                     area_kind: rows.area_kind.value(row).to_owned(),
                     area: rows.area.value(row).to_owned(),
-                    benefit: code.and_then(rettidig_event::benefit::code_of).unwrap_or_default().to_owned(),
-                    breakdown: TOTAL.to_owned(),
-                    breakdown_value: TOTAL.to_owned(),
+                    benefit: rows.benefit(row).to_owned(),
+                    breakdown,
+                    breakdown_value,
                 };
                 let [value_micro, numerator, denominator, persons] =
                     rows.values.each_ref().map(|column| optional(column, row));
@@ -152,8 +173,11 @@ impl Model {
             let batch = session.query(&model.name, &model.sql).await?;
             let broken = |column: &str| ModelError::Contract {
                 model: model.path.clone(),
-                message: format!("expected a column {column}, Utf8 in area_kind and area, else Int64"),
+                message: format!(
+                    "expected a column {column}, Utf8 if it is of the area or the breakdown, else Int64"
+                ),
             };
+            let has = |name: &str| batch.column_by_name(name).is_some();
             let integer = |name: &str| {
                 let column =
                     batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<Int64Type>());
@@ -167,8 +191,13 @@ impl Model {
                 indicator: model.name.clone(),
                 area_kind: text("area_kind")?,
                 area: text("area")?,
-                benefit: integer("benefit")?,
+                benefit: if has("benefit") { Some(integer("benefit")?) } else { None },
                 month: integer("month")?,
+                breakdown: if has("breakdown") {
+                    Some([text("breakdown")?, text("breakdown_value")?])
+                } else {
+                    None
+                },
                 values: [
                     integer("value_micro")?,
                     integer("numerator")?,
@@ -180,8 +209,9 @@ impl Model {
         Ok(LocalRows(rows))
     }
 
-    /// Brings what is shown to new derived cells. Months go that are too old for [`local_months`]; in the others nothing
-    /// that was shown goes away: it becomes zero.
+    /// Brings what is shown to new derived cells, which are those of `months`: the others stay as they are. Months go that are
+    /// too old for [`local_months`]; in the others nothing that was shown goes away: a count becomes zero, what is made of
+    /// counts is missing.
     ///
     /// # Errors
     /// [`ModelError::Evaluation`] or [`ModelError::Contract`] if an indicator's SQL fails or has not the columns.
@@ -189,14 +219,19 @@ impl Model {
         &self,
         derived: &Cells,
         before: &LocalMonths,
+        months: &BTreeSet<i64>,
         as_of: NaiveDate,
-        known_at: i64,
-        epoch: u64,
+        (known_at, epoch): (i64, u64),
     ) -> Result<LocalMonths, ModelError> {
         let rows = self.local_rows(derived).await?;
         let mut digests = rows.digests();
-        for (month, _) in before.range(local_months(as_of)) {
-            digests.entry(*month).or_default();
+        let mut after = LocalMonths::new();
+        for (month, shown) in before.range(local_months(as_of)) {
+            if months.contains(month) {
+                digests.entry(*month).or_default();
+            } else {
+                after.insert(*month, Arc::clone(shown));
+            }
         }
         let is_same =
             |month: &i64, digest: &u64| before.get(month).is_some_and(|local| local.digest == Some(*digest));
@@ -204,7 +239,6 @@ impl Model {
         let mut contents = rows.contents(&changed.map(|(month, _)| *month).collect());
         let (structures, membership) = (self.structures(), self.membership()?);
         let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
-        let mut after = LocalMonths::new();
         for (month, digest) in digests {
             let old = before.get(&month).cloned().unwrap_or_default();
             if old.digest == Some(digest) {
@@ -214,7 +248,7 @@ impl Model {
             let mut contents = contents.remove(&month).unwrap_or_default();
             for (key, value) in &old.shown {
                 if !contents.contains_key(key) && value.content.status != Status::Missing {
-                    contents.insert(key.clone(), NOBODY);
+                    contents.insert(key.clone(), absent(&structures, key));
                 }
             }
             let hidden: BTreeSet<&CellKey> = old
@@ -243,6 +277,7 @@ impl Model {
     pub async fn check_local(&self, derived: &Cells, shown: &LocalMonths) -> Result<(u64, u64), ModelError> {
         let rows = self.local_rows(derived).await?;
         let contents = rows.contents(&rows.digests().into_keys().collect());
+        let structures = self.structures();
         let (mut compared, mut mismatches) = (0, 0);
         let nothing = (BTreeMap::new(), Arc::new(LocalMonth::default()));
         for month in contents.keys().chain(shown.keys()).collect::<BTreeSet<_>>() {
@@ -250,7 +285,8 @@ impl Model {
             let shown = &shown.get(month).unwrap_or(&nothing.1).shown;
             for key in contents.keys().chain(shown.keys()).collect::<BTreeSet<_>>() {
                 compared += 1;
-                let expected = contents.get(key).unwrap_or(&NOBODY);
+                let absent = absent(&structures, key);
+                let expected = contents.get(key).unwrap_or(&absent);
                 let is_right = shown.get(key).is_some_and(|value| {
                     let is_small =
                         expected.persons.is_some_and(|persons| 0 < persons && persons < HIDDEN_BELOW);
@@ -264,14 +300,17 @@ impl Model {
     }
 }
 
-/// What was there and is not any more: nobody, which may be shown.
-const NOBODY: Content = Content {
-    value_micro: Some(0),
-    numerator: None,
-    denominator: None,
-    persons: Some(0),
-    status: Status::Final,
-};
+/// What was there and is not any more: of a count nobody, which may be shown; a mean or a share of nobody is missing.
+fn absent(structures: &BTreeMap<String, Structure>, key: &CellKey) -> Content {
+    let is_count = structures.get(&key.indicator).is_some_and(|structure| structure.areas_add_up);
+    Content {
+        value_micro: is_count.then_some(0),
+        numerator: None,
+        denominator: None,
+        persons: Some(0),
+        status: if is_count { Status::Final } else { Status::Missing },
+    }
+}
 
 /// What of a content can be seen.
 fn visible(content: &Content) -> (Option<i64>, Option<i64>, Option<i64>, &'static str) {
@@ -308,6 +347,8 @@ pub fn to_rows(months: &LocalMonths) -> Result<RecordBatch, ModelError> {
             Arc::new(text(|key| &key.benefit)),
             Arc::new(periods),
             Arc::new(ends),
+            Arc::new(text(|key| &key.breakdown)),
+            Arc::new(text(|key| &key.breakdown_value)),
             Arc::new(integer(|value| value.content.value_micro)),
             Arc::new(integer(|value| value.content.numerator)),
             Arc::new(integer(|value| value.content.denominator)),
@@ -330,22 +371,22 @@ pub fn from_rows(rows: &RecordBatch) -> LocalMonths {
     for row in 0..rows.num_rows() {
         let end = rows.column(5).as_primitive::<Date32Type>().value(row);
         let content = Content {
-            value_micro: integer(6, row),
-            numerator: integer(7, row),
-            denominator: integer(8, row),
+            value_micro: integer(8, row),
+            numerator: integer(9, row),
+            denominator: integer(10, row),
             persons: None,
-            status: Status::from_code(&text(9, row)).unwrap_or(Status::Missing),
+            status: Status::from_code(&text(11, row)).unwrap_or(Status::Missing),
         };
         let key = CellKey {
             indicator: text(0, row),
             area_kind: text(1, row),
             area: text(2, row),
             benefit: text(3, row),
-            breakdown: TOTAL.to_owned(),
-            breakdown_value: TOTAL.to_owned(),
+            breakdown: text(6, row),
+            breakdown_value: text(7, row),
         };
-        let known_at = rows.column(10).as_primitive::<TimestampMicrosecondType>().value(row);
-        let value = ShownValue { content, known_at, epoch: integer(11, row).unwrap_or(0) };
+        let known_at = rows.column(12).as_primitive::<TimestampMicrosecondType>().value(row);
+        let value = ShownValue { content, known_at, epoch: integer(13, row).unwrap_or(0) };
         let month = crate::calendar::month_of(i64::from(end));
         months.entry(month).or_default().shown.insert(key, value);
     }

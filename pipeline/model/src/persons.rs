@@ -16,7 +16,9 @@ use chrono::{Datelike, NaiveDate};
 use rettidig_event::PersonId;
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{AS_OF, Domain, EVENT_PERSON, INCOME_DELIVERED, Layer, Model, REFERENCE, SqlModel};
+use crate::catalogue::{
+    AS_OF, Domain, EVENT_PERSON, INCOME_DELIVERED, Layer, MONTH_AREAS, Model, REFERENCE, SqlModel,
+};
 use crate::error::ModelError;
 use crate::local::local_months;
 use crate::session::Session;
@@ -197,12 +199,8 @@ impl Parameters {
 
 /// The table [`AS_OF`] of a day.
 pub(crate) fn day(as_of: NaiveDate) -> Result<RecordBatch, ModelError> {
-    let integer = |value: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![value])) };
-    RecordBatch::try_from_iter([
-        ("as_of_day", integer(day_of(as_of))),
-        ("first_local_month", integer(*local_months(as_of).start())),
-    ])
-    .map_err(|error| ModelError::evaluation(AS_OF, error))
+    let day: ArrayRef = Arc::new(Int64Array::from(vec![day_of(as_of)]));
+    RecordBatch::try_from_iter([("as_of_day", day)]).map_err(|error| ModelError::evaluation(AS_OF, error))
 }
 
 impl Model {
@@ -260,16 +258,42 @@ impl Model {
     /// # Errors
     /// As [`Model::evaluate_persons`].
     pub async fn derive(&self, cells: &Cells, with: &Parameters) -> Result<Cells, ModelError> {
-        self.derive_some(cells, with, None).await
+        self.derive_some(cells, with, &local_months(with.as_of).collect(), None).await
     }
 
-    /// As [`Model::derive`], of those only that indicators are made of; `cells` may hold nothing but totals.
+    /// As [`Model::derive`], of those only that indicators are made of, and of what is made by area only some months;
+    /// `cells` may hold nothing but totals.
     ///
     /// # Errors
     /// As [`Model::evaluate_persons`].
-    pub async fn derive_published(&self, cells: &Cells, with: &Parameters) -> Result<Cells, ModelError> {
+    pub async fn derive_published(
+        &self,
+        cells: &Cells,
+        with: &Parameters,
+        months: &BTreeSet<i64>,
+    ) -> Result<Cells, ModelError> {
         let needed = self.published_inputs().into_iter().map(str::to_owned).collect();
-        self.derive_some(cells, with, Some(needed)).await
+        self.derive_some(cells, with, months, Some(needed)).await
+    }
+
+    /// The months in which indicators of persons change with some cells of the day `as_of`: those of the cells, and of what
+    /// adds up over the months all later ones.
+    pub fn months_changed(&self, changed: &Cells, as_of: NaiveDate) -> BTreeSet<i64> {
+        let shown = local_months(as_of);
+        let mut months = BTreeSet::new();
+        for model in self.additive() {
+            let column = changed.get(&model.name).and_then(|rows| rows.column_by_name("month"));
+            let Some(column) = column.and_then(|column| column.as_primitive_opt::<Int64Type>()) else {
+                continue;
+            };
+            if model.header.accumulates {
+                let first = column.values().iter().min().copied();
+                months.extend(first.into_iter().flat_map(|first| first.max(*shown.start())..=*shown.end()));
+            } else {
+                months.extend(column.values().iter().filter(|month| shown.contains(month)));
+            }
+        }
+        months
     }
 
     /// Measures that the indicators of persons are made of, directly or not.
@@ -288,15 +312,14 @@ impl Model {
         &self,
         cells: &Cells,
         with: &Parameters,
+        months: &BTreeSet<i64>,
         needed: Option<BTreeSet<String>>,
     ) -> Result<Cells, ModelError> {
         let session = Session::default();
         self.register_inputs(&session, with)?;
+        session.register(MONTH_AREAS, self.membership()?.in_months(months)?)?;
         for (name, batch) in cells {
             session.register(name, batch.clone())?;
-        }
-        for model in self.layer(Layer::Additive).filter(|model| model.domain == Domain::Reference) {
-            session.register(&model.name, session.query(&model.name, &model.sql).await?)?;
         }
         let mut derived = Cells::new();
         let is_wanted = |name: &str| needed.as_ref().is_none_or(|needed| needed.contains(name));

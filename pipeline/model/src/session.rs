@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::plan_err;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::MemTable;
@@ -62,8 +62,30 @@ impl Session {
         let rows = batch.num_rows();
         let size = self.piece_rows.unwrap_or(rows).max(1);
         let piece = |from: usize| batch.slice(from, (rows - from).min(size));
-        let pieces = (0..rows).step_by(size).map(piece).collect();
-        let table = MemTable::try_new(batch.schema(), vec![pieces]);
+        self.register_pieces(name, batch.schema(), (0..rows).step_by(size).map(piece).collect())
+    }
+
+    /// Makes a table known that comes in parts, as it would be if they were one behind the other. For sessions on one
+    /// thread: elsewhere parts are dealt out.
+    ///
+    /// # Errors
+    /// If the name is taken, or a part has another schema.
+    pub fn register_parts(
+        &self,
+        name: &str,
+        schema: SchemaRef,
+        parts: &[RecordBatch],
+    ) -> Result<(), ModelError> {
+        self.register_pieces(name, schema, parts.to_vec())
+    }
+
+    fn register_pieces(
+        &self,
+        name: &str,
+        schema: SchemaRef,
+        pieces: Vec<RecordBatch>,
+    ) -> Result<(), ModelError> {
+        let table = MemTable::try_new(schema, vec![pieces]);
         table
             .and_then(|table| self.context.register_table(name, Arc::new(table)))
             .map(drop)

@@ -11,18 +11,15 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{Date32Type, Int32Type, SchemaRef, TimestampMicrosecondType};
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use arrow::datatypes::{Date32Type, Int32Type, SchemaRef};
+use chrono::{DateTime, TimeDelta, Utc};
 use rettidig_event::{Clock, DeadLetter, Topic, aside, delivery, official, person};
 use rettidig_model::Model;
 use rettidig_model::calendar::month_of;
-use rettidig_model::catalogue::{
-    AS_OF, COMPLETENESS, DISCLOSED, EVALUATION, EVENT_DELIVERIES, EVENT_OFFICIAL, EVENT_PUT_ASIDE,
-    LOCAL_DISCLOSED,
-};
-use rettidig_model::contract::{Table, tables};
+use rettidig_model::catalogue::COMPLETENESS;
+use rettidig_model::contract;
 use rettidig_model::evaluation::{FigureCounts, GroupKey, Groups, disclosed_schema};
-use rettidig_model::local::LocalMonths;
+use rettidig_model::local::{LocalMonths, local_months};
 use rettidig_model::persons::Parameters;
 use tokio::sync::watch;
 
@@ -31,14 +28,15 @@ use crate::codes::Codes;
 use crate::groups::{Epochs, Group, column, disclosed_of, evaluate_tables, figure_changes, split_by_group};
 use crate::ingest::{OwnedMessage, Seen, ingest};
 use crate::local::Local;
-use crate::manifest::{Counts, Manifest, Positions, Previous};
+use crate::manifest::{Counts, Manifest, Positions};
 use crate::metrics::Metrics;
 use crate::persons::{
-    Added, CellStore, Changed, Contribution, Limits, PersonsEntry, State, Written, note_positions,
-    parameters_of,
+    Added, CellStore, Changed, Contribution, Limits, State, Written, note_positions, parameters_of,
 };
-use crate::store::{FileEntry, Store, sha256_hex};
+use crate::store::{Store, sha256_hex};
 use crate::{RuntimeError, orphans, publish};
+
+mod tables;
 
 /// Topics that the committer reads, and keeps whole in memory; those of persons are read by shards.
 pub const TOPICS: [Topic; 2] = [Topic::Official, Topic::Deliveries];
@@ -240,7 +238,7 @@ impl Committer {
         let epochs = Epochs::of(&disclosed)?;
         self.groups = self.stamped(&keys, evaluated, &epochs, manifest.epoch)?;
         let mut tables = BTreeMap::new();
-        for table in tables().filter(|table| !self.is_monthly(table)) {
+        for table in contract::tables().filter(|table| !self.is_monthly(table)) {
             if let Some(entry) = manifest.tables.get(table.name) {
                 tables.insert(table.name, self.store.get_parquet(entry, table.schema()).await?);
             }
@@ -405,10 +403,15 @@ impl Committer {
         let before = self.local.shown();
         let Some(added) = added else { return Ok(before) };
         let timer = self.metrics.local_seconds.start_timer();
+        // A new day or a new definition may change any month.
+        let months = match self.is_another_day(with.as_of) || self.is_redefined() {
+            true => local_months(with.as_of).collect(),
+            false => self.model.months_changed(&added.totals()?, with.as_of),
+        };
         let cells = self.state.totals_with(added)?;
-        let derived = self.model.derive_published(&cells, with).await?;
-        let local =
-            self.model.continue_local(&derived, &before, with.as_of, at.timestamp_micros(), epoch).await?;
+        let derived = self.model.derive_published(&cells, with, &months).await?;
+        let when = (at.timestamp_micros(), epoch);
+        let local = self.model.continue_local(&derived, &before, &months, with.as_of, when).await?;
         timer.observe_duration();
         Ok(local)
     }
@@ -492,9 +495,12 @@ impl Committer {
             self.deliveries = vec![concat_batches(&delivery::schema(), &self.deliveries)?];
         }
         let (deliveries, when) = (&self.deliveries, (as_of, at));
-        let tables = evaluate_tables(&self.model, &groups, deliveries, when, kept).await?;
+        let mut tables = evaluate_tables(&self.model, &groups, deliveries, when, kept).await?;
         let arrived = (as_of, tables.get(COMPLETENESS));
         let local = self.local.after(&self.store, &self.model, shown, arrived, !redefined).await?;
+        let kept = if redefined { BTreeMap::new() } else { self.kept_after_months(&tables, &local, as_of) };
+        let months = self.monthly(&local);
+        tables.extend(self.model.evaluate_after_months(&tables, &months, as_of, &kept).await?);
         let mut manifest = self.write(epoch, when, &disclosed, &local, &tables).await?;
         let mut written = self.state.write(epoch, with, contributions).await?;
         written.entry.changed = changed;
@@ -529,115 +535,6 @@ impl Committer {
             self.unpublished = false;
         }
         Ok(())
-    }
-
-    async fn write(
-        &mut self,
-        epoch: u64,
-        (as_of, at): (NaiveDate, DateTime<Utc>),
-        disclosed: &RecordBatch,
-        local: &Local,
-        tables: &BTreeMap<&'static str, RecordBatch>,
-    ) -> Result<Manifest, RuntimeError> {
-        let before = self.newest.as_ref().map(|(manifest, digest)| (manifest.clone(), digest.clone()));
-        let mut log = before.as_ref().map(|(manifest, _)| manifest.log.clone()).unwrap_or_default();
-        for topic in LOGGED {
-            let entries = log.entry(topic.name().to_owned()).or_default();
-            if let Some(rows) = self.batch.rows.get(&topic) {
-                let rows = concat_batches(&schema_of(topic), rows)?;
-                entries.push(self.store.put_parquet(&log_folder(topic), "events", &rows, Vec::new()).await?);
-            }
-            if entries.len() > LOG_FILES_MAX {
-                *entries = vec![self.merged(topic, entries).await?];
-            }
-        }
-        let mut files = BTreeMap::new();
-        for (name, batch) in tables {
-            let unchanged = before.as_ref().and_then(|(manifest, _)| manifest.tables.get(*name));
-            let same = unchanged.filter(|_| self.is_unchanged(name, batch));
-            let entry = match same {
-                Some(entry) => entry.clone(),
-                None => publish::write(&self.store, name, batch, epoch).await?,
-            };
-            files.insert((*name).to_owned(), entry);
-        }
-        let disclosed = match (&before, self.batch.touched.is_empty()) {
-            // Nothing but new figures and new definitions changes it.
-            (Some((manifest, _)), true) if manifest.is_of(&self.model) => manifest.disclosed.clone(),
-            _ => self.store.put_parquet("state", "disclosed", disclosed, Vec::new()).await?,
-        };
-        let same = before.as_ref().filter(|(manifest, _)| manifest.is_of(&self.model));
-        for table in tables().filter(|table| self.is_monthly(table)) {
-            let known = same.and_then(|(manifest, _)| manifest.tables.get(table.name));
-            let before = known.map(|entry| (&self.local, entry));
-            files.insert(table.name.to_owned(), local.write(&self.store, table, before, epoch).await?);
-        }
-        let mut counts: Counts =
-            before.as_ref().map(|(manifest, _)| manifest.counts.clone()).unwrap_or_default();
-        counts.add(&self.batch.counts);
-        Ok(Manifest {
-            epoch,
-            term: self.term,
-            previous: before.map(|(manifest, sha256)| Previous { epoch: manifest.epoch, sha256 }),
-            committed_at: at,
-            as_of,
-            cluster_id: self.cluster_id.clone(),
-            positions: self.positions.clone(),
-            log,
-            disclosed,
-            local: local.states(),
-            persons: PersonsEntry::default(),
-            tables: files,
-            sql_sha256: self.model.sql_sha256.clone(),
-            reference_sha256: self.model.reference_sha256.clone(),
-            frontiers: frontiers(tables)?,
-            counts,
-        })
-    }
-
-    /// Merges the log files of a topic into one.
-    async fn merged(&self, topic: Topic, entries: &[FileEntry]) -> Result<FileEntry, RuntimeError> {
-        let mut batches = Vec::with_capacity(entries.len());
-        for entry in entries {
-            batches.push(self.store.get_parquet(entry, schema_of(topic)).await?);
-        }
-        let rows = concat_batches(&schema_of(topic), &batches)?;
-        self.store.put_parquet(&log_folder(topic), "events", &rows, Vec::new()).await
-    }
-
-    /// The newest epoch's tables that stay as they are when these groups and what else is new in the batch have changed.
-    fn kept_tables(
-        &self,
-        touched: &BTreeSet<GroupKey>,
-        as_of: NaiveDate,
-    ) -> BTreeMap<&'static str, RecordBatch> {
-        let mut changed = BTreeSet::from([LOCAL_DISCLOSED, EVALUATION]);
-        if !touched.is_empty() {
-            changed.extend([DISCLOSED, EVENT_OFFICIAL, EVENT_PUT_ASIDE]);
-        }
-        if self.batch.rows.contains_key(&Topic::Deliveries) {
-            changed.insert(EVENT_DELIVERIES);
-        }
-        if self.newest.as_ref().is_none_or(|(manifest, _)| manifest.as_of != as_of) {
-            changed.insert(AS_OF);
-        }
-        let names = self.model.tables_without(&changed);
-        let tables = self.snapshot.borrow().as_ref().map(|snapshot| snapshot.tables.clone());
-        tables.unwrap_or_default().into_iter().filter(|(name, _)| names.contains(name)).collect()
-    }
-
-    fn is_monthly(&self, table: &Table) -> bool {
-        self.model.models.iter().any(|model| model.name == table.name && model.is_monthly())
-    }
-
-    /// The published tables of persons.
-    fn monthly(&self, local: &Local) -> BTreeMap<&'static str, Vec<RecordBatch>> {
-        let tables = tables().filter(|table| self.is_monthly(table));
-        tables.map(|table| (table.name, local.rows(table.name))).collect()
-    }
-
-    fn is_unchanged(&self, name: &str, batch: &RecordBatch) -> bool {
-        self.snapshot.borrow().as_ref().is_some_and(|snapshot| snapshot.tables.get(name) == Some(batch))
     }
 
     fn events_of(&self, keys: &BTreeSet<GroupKey>) -> Result<RecordBatch, RuntimeError> {
@@ -701,21 +598,4 @@ fn note_income(rows: &RecordBatch, newest: &mut BTreeMap<i32, i32>) -> Result<()
         *known = (*known).max(month);
     }
     Ok(())
-}
-
-/// The newest retrieval of each source, from the freshness table.
-fn frontiers(
-    tables: &BTreeMap<&'static str, RecordBatch>,
-) -> Result<BTreeMap<String, DateTime<Utc>>, RuntimeError> {
-    let mut frontiers = BTreeMap::new();
-    if let Some(freshness) = tables.get("freshness") {
-        let source = column(freshness, "source")?.as_string::<i32>();
-        let newest = column(freshness, "newest_event")?.as_primitive::<TimestampMicrosecondType>();
-        for row in 0..freshness.num_rows() {
-            if let Some(at) = DateTime::from_timestamp_micros(newest.value(row)) {
-                frontiers.insert(source.value(row).to_owned(), at);
-            }
-        }
-    }
-    Ok(frontiers)
 }

@@ -13,8 +13,8 @@ use chrono::NaiveDate;
 use rettidig_model::Model;
 use rettidig_model::calendar::month_text;
 use rettidig_model::contract::Table;
-use rettidig_model::evaluation::arrivals_of;
 use rettidig_model::local::{LocalMonth, LocalMonths, from_rows, schema, to_rows};
+use rettidig_model::tables::arrivals_of;
 
 use crate::RuntimeError;
 use crate::groups::column;
@@ -161,13 +161,16 @@ impl Local {
         before: Option<(&Self, &FileEntry)>,
         epoch: u64,
     ) -> Result<FileEntry, RuntimeError> {
-        if let Some((_, entry)) =
-            before.filter(|(before, _)| self.parts(table.name).eq(before.parts(table.name)))
-        {
+        if let Some((_, entry)) = before.filter(|(before, _)| self.is_same(before, table.name)) {
             return Ok(entry.clone());
         }
         let encoded: Vec<Bytes> = self.parts(table.name).map(|part| part.encoded.clone()).collect();
         publish::write_parts(store, table, &encoded, epoch).await
+    }
+
+    /// Whether a table has the same rows in both.
+    pub(crate) fn is_same(&self, other: &Self, table: &str) -> bool {
+        self.parts(table).eq(other.parts(table))
     }
 
     fn parts(&self, table: &str) -> impl Iterator<Item = &Part> {

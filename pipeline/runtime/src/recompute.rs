@@ -13,11 +13,12 @@ use arrow::row::{RowConverter, SortField};
 use chrono::{DateTime, Utc};
 use rettidig_event::{Topic, delivery, official};
 use rettidig_model::Model;
-use rettidig_model::catalogue::COMPLETENESS;
+use rettidig_model::catalogue::{COMPLETENESS, Making};
 use rettidig_model::contract::Table;
-use rettidig_model::evaluation::{arrivals_of, disclosed_schema};
-use rettidig_model::local::{self, from_rows};
+use rettidig_model::evaluation::disclosed_schema;
+use rettidig_model::local::{self, from_rows, local_months};
 use rettidig_model::persons::Cells;
+use rettidig_model::tables::arrivals_of;
 
 use crate::RuntimeError;
 use crate::committer::schema_of;
@@ -101,8 +102,8 @@ async fn committed(store: &Store, manifest: &Manifest, table: &Table) -> Result<
     }
 }
 
-/// The cells of the persons, made anew from the log unless another engine `made` them, and what is shown of them: how many
-/// were compared, and by measure how many differ.
+/// The cells of the persons, made anew from the log unless another engine `made` them, what is shown of them, and the tables
+/// that are made of it and of the epoch's other tables: how many were compared, and by measure or table how many differ.
 ///
 /// # Errors
 /// [`RuntimeError::Stop`] if a file is gone or damaged.
@@ -138,7 +139,8 @@ pub(crate) async fn recompute_persons(
     let state = concat_batches(&local::schema(), &states)?;
     let shown = from_rows(&state);
     // The totals equal the recomputed ones, or the difference is told already.
-    let derived = model.derive_published(&known.totals()?, &with).await?;
+    let months = local_months(with.as_of).collect();
+    let derived = model.derive_published(&known.totals()?, &with, &months).await?;
     let (values, wrong) = model.check_local(&derived, &shown).await?;
     mismatches.insert(SHOWN.to_owned(), wrong);
     let mut cells = known.cells().len() as u64 + values;
@@ -148,7 +150,14 @@ pub(crate) async fn recompute_persons(
         None => None,
     };
     let arrived = arrivals_of(completeness.as_ref())?;
-    for (name, expected) in model.evaluate_months(state, arrived, manifest.as_of).await? {
+    let months = model.evaluate_months(state, arrived, manifest.as_of).await?;
+    let parts = months.iter().map(|(name, rows)| (*name, vec![rows.clone()])).collect();
+    let mut others = BTreeMap::new();
+    for table in model.made(Making::Whole).filter_map(|model| Table::named(&model.name)) {
+        others.insert(table.name, committed(store, manifest, table).await?);
+    }
+    let after = model.evaluate_after_months(&others, &parts, manifest.as_of, &BTreeMap::new()).await?;
+    for (name, expected) in months.into_iter().chain(after) {
         let Some(table) = Table::named(name) else { continue };
         let (compared, wrong) = compare(table, &committed(store, manifest, table).await?, &expected)?;
         cells += compared;

@@ -66,7 +66,12 @@ pub const MEASURES: [Measure; 15] = [
     ),
     ("ended_durations", &["municipality", "benefit", "month", "duration_band"], &["spells", "days"]),
     ("long_sickness", &["municipality", "month"], &["long_sickness"]),
-    ("under_30", &["municipality", "benefit", "month"], &["under_30_days", "unknown_birth_days"]),
+    ("labour_reserve", &["municipality", "month"], &["labour_reserve"]),
+    (
+        "under_30",
+        &["municipality", "benefit", "month"],
+        &["under_30_days", "unknown_birth_days", "under_30_recipients"],
+    ),
     (
         "status_after",
         &["municipality", "benefit", "month", "months_after"],

@@ -135,8 +135,8 @@ fn count_days(facts: &Facts, tally: &mut Tally) {
                 tally.add("activated", grain, [activated, i64::from(activated > 0)]);
             }
             match facts.age_at_end_of(month) {
-                None => tally.add("under_30", cell, [0, covered]),
-                Some(..30) => tally.add("under_30", cell, [covered, 0]),
+                None => tally.add("under_30", cell, [0, covered, 0]),
+                Some(..30) => tally.add("under_30", cell, [covered, 0, 1]),
                 Some(30..) => {}
             }
         }
@@ -187,10 +187,11 @@ fn count_flows(facts: &Facts, spell: &Spell, tally: &mut Tally) {
     }
 }
 
-/// `spell_stocks` and `long_sickness`: every month from the spell's first to that of the as-of date.
+/// `spell_stocks`, `labour_reserve` and `long_sickness`: every month from the spell's first to that of the as-of date.
 fn count_stocks(facts: &Facts, spell: &Spell, tally: &mut Tally) {
     let values = facts.breakdowns(month_of(spell.first));
     let sickness = benefit::number_of("sickness");
+    let unemployed = ["unemployment", "cash"].map(benefit::number_of);
     for month in month_of(spell.first)..=month_of(facts.as_of) {
         let (first, last) = (first_day_of(month), last_day_of(month));
         let ended_before = spell.ended() && spell.last < first;
@@ -206,6 +207,9 @@ fn count_stocks(facts: &Facts, spell: &Spell, tally: &mut Tally) {
                 [municipality, benefit, at, Text(breakdown), Text(value)],
                 [i64::from(open_start), i64::from(open_end), running, i64::from(open_end)],
             );
+        }
+        if unemployed.contains(&Some(spell.benefit)) && running > 91 {
+            tally.add("labour_reserve", [municipality, Part::Month(month)], [1]);
         }
         if Some(spell.benefit) == sickness && running > 182 {
             tally.add("long_sickness", [municipality, Part::Month(month)], [1]);

@@ -4,15 +4,20 @@
 //! events and every row expected. The same events are taken in straight; reversed, with duplicates, in three
 //! epochs; and cut by a restart: all three must give the same rows. `UPDATE_GOLDENS=1 cargo test
 //! --workspace --test engine golden` rewrites the expected part; the diff is reviewed.
+//!
+//! A section `[reference/<file>]` stands for that reference file. Tables that are made of tables of persons are given rows of
+//! `local_indicators` in a section of that name: a header line with some of its columns, then the rows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arrow::array::{RecordBatch, StringArray};
+use chrono::{DateTime, Utc};
 use rettidig_event::Topic;
 use rettidig_model::catalogue::Domain;
-use rettidig_model::contract::tables;
+use rettidig_model::contract::{Table, tables};
 use rettidig_model::session::Session;
 use rettidig_model::{Layer, Model, SourceFile};
 use rettidig_tests::{Bench, Tables, without_epoch};
@@ -26,10 +31,12 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden")
 }
 
-/// A parsed golden: settings, event lines, query, expected rows.
+/// The table of persons that others are made of.
+const LOCAL: &str = "local_indicators";
+
+/// A parsed golden: event lines, query, expected rows.
 struct Golden {
     text: String,
-    targets: Option<String>,
     events: Vec<(Topic, Vec<u8>)>,
     query: String,
     expected: String,
@@ -74,7 +81,6 @@ fn read(name: &str) -> Golden {
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let lines = section(&text, "events").expect("a section [events]").lines();
     Golden {
-        targets: section(&text, "targets").map(|rows| rows.trim_end().to_owned() + "\n"),
         events: lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(event).collect(),
         query: section(&text, "query").expect("a section [query]").trim().to_owned(),
         expected: section(&text, "expected").unwrap_or_default().trim().to_owned(),
@@ -84,12 +90,56 @@ fn read(name: &str) -> Golden {
 
 fn model(golden: &Golden) -> Arc<Model> {
     let mut files: Vec<SourceFile> = Model::embedded_files();
-    if let Some(targets) = &golden.targets {
-        for file in files.iter_mut().filter(|file| file.path == "reference/targets.csv") {
-            file.text.clone_from(targets);
+    for file in &mut files {
+        if let Some(rows) = section(&golden.text, &file.path) {
+            file.text = rows.trim_end().to_owned() + "\n";
         }
     }
     Arc::new(Model::load(files).expect("the model loads"))
+}
+
+/// Rows of `local_indicators` from text; columns that are not named are those of a final figure that is not divided.
+fn local_rows(model: &Model, text: &str) -> RecordBatch {
+    let mut lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let names: Vec<&str> = lines.next().expect("a header line").split(',').collect();
+    let rows: Vec<BTreeMap<&str, &str>> =
+        lines.map(|line| names.iter().copied().zip(line.split(',')).collect()).collect();
+    let schema = Table::named(LOCAL).expect("its contract").schema();
+    let unknown = names.iter().find(|name| schema.index_of(name).is_err());
+    assert_eq!(unknown, None, "columns of {LOCAL}");
+    let columns = schema.fields().iter().map(|field| {
+        let texts: StringArray = rows
+            .iter()
+            .map(|row| {
+                let indicator = model.indicator(row["indicator"]);
+                let indicator = indicator.unwrap_or_else(|| panic!("no indicator {}", row["indicator"]));
+                let given = row.get(field.name().as_str()).copied().filter(|text| !text.is_empty());
+                given.or(match field.name().as_str() {
+                    "breakdown" | "breakdown_value" => Some("total"),
+                    "unit" => Some(indicator.header.unit.as_str()),
+                    "status" => Some("final"),
+                    "known_at" => Some(NOW),
+                    "epoch" => Some("1"),
+                    _ => None,
+                })
+            })
+            .collect();
+        arrow::compute::cast(&texts, field.data_type()).unwrap_or_else(|error| panic!("{field}: {error}"))
+    });
+    let columns = columns.collect();
+    RecordBatch::try_new(schema, columns).unwrap_or_else(|error| panic!("rows of {LOCAL}: {error}"))
+}
+
+/// The tables of an epoch, with those that are made of the golden's rows of persons.
+async fn with_persons(model: &Model, golden: &Golden, mut tables: Tables) -> Tables {
+    let Some(text) = section(&golden.text, LOCAL) else { return tables };
+    let rows = local_rows(model, text);
+    let months = BTreeMap::from([(LOCAL, vec![rows.clone()])]);
+    let as_of = NOW.parse::<DateTime<Utc>>().expect("instant").date_naive();
+    let after = model.evaluate_after_months(&tables, &months, as_of, &BTreeMap::new()).await;
+    tables.extend(after.expect("tables after the months"));
+    tables.insert(LOCAL, rows);
+    tables
 }
 
 /// Takes the events in, `epochs` times a part of them, and gives the tables of the last epoch.
@@ -133,7 +183,7 @@ async fn every_golden_holds_straight_reordered_and_restarted() {
         let golden = read(&name);
         let model = model(&golden);
         let straight = evaluate(&model, std::slice::from_ref(&golden.events), false).await;
-        let got = shown(&straight, &golden.query).await;
+        let got = shown(&with_persons(&model, &golden, straight.clone()).await, &golden.query).await;
         if update {
             let (before, _) = golden.text.split_once("[expected]").unwrap_or((&golden.text, ""));
             let text = format!("{}\n\n[expected]\n{got}\n", before.trim_end());
@@ -165,7 +215,7 @@ fn names() -> BTreeSet<String> {
     let model = Model::embedded().expect("model");
     // What is made of persons has its goldens beside the measures.
     let official = model.layer(Layer::Published).filter(|model| model.domain == Domain::Official);
-    let tables = tables().filter(|table| table.name != "local_indicators");
+    let tables = tables().filter(|table| table.name != LOCAL);
     let tables = tables.map(|table| format!("table_{}", table.name));
     official.map(|model| model.name.clone()).chain(tables).collect()
 }

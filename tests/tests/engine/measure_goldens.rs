@@ -203,7 +203,8 @@ fn oracles(name: &str) -> Option<&str> {
     match name {
         "contacts_held" => Some("contacts"),
         "danish_tests" => Some("language_tests"),
-        "spell_changes" | "survival_starts" | "area_months" | "area_refund_weeks" | LOCAL => None,
+        "spell_changes" | "survival_starts" | LOCAL => None,
+        _ if name.starts_with("area_") => None,
         _ => Some(name),
     }
 }

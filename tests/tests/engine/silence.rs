@@ -18,6 +18,7 @@ use rettidig_runtime::persons::Limits;
 use rettidig_runtime::recompute::recompute;
 use rettidig_runtime::worker::Worker;
 use rettidig_runtime::{Engine, Store};
+use rettidig_simulator::{Simulation, SimulationOptions, SourceFile};
 use rettidig_tests::{Bench, Tables, tables_of};
 use serde_json::json;
 
@@ -145,7 +146,7 @@ async fn who_is_silent_is_told_to_be_incomplete_and_nobody_else_waits() {
     );
     assert_eq!(
         late(&silent).await,
-        "source,next_due,late\nky-101,2026-08-31,false\nky-751,2026-07-19,true\nky-851,2026-08-31,false\n"
+        "source,next_due,late\nky-101,2026-09-03,false\nky-751,2026-07-22,true\nky-851,2026-09-03,false\n"
     );
     // The figures stay as they are: what is missing is not zero.
     let text = statuses(&silent).await;
@@ -194,6 +195,54 @@ async fn who_is_silent_is_told_to_be_incomplete_and_nobody_else_waits() {
     assert!(!text.contains("incomplete"), "{text}");
     let comparison = recompute(&store, &model).await.expect("recomputed");
     assert_eq!(comparison.mismatches, 0, "{:?}", comparison.by_table);
+}
+
+/// Goal: who delivers as ever is not told to be incomplete or late, however little it delivers. Method: the deliveries of two
+/// years of a simulated country, in which systems deliver late and twice but none falls silent, are looked at on ten days.
+#[tokio::test]
+async fn a_country_in_which_nobody_is_silent_is_complete() {
+    for persons in [2_000, 20_000] {
+        let folder = tempfile::tempdir().expect("folder");
+        let model = Arc::new(Model::embedded().expect("model"));
+        let options = SimulationOptions { persons, months: 24, ..SimulationOptions::default() };
+        let mut files: Vec<SourceFile> = Simulation::new(&options).flat_map(|day| day.files).collect();
+        files.sort_by_key(SourceFile::delivered_at);
+        let last = files.last().expect("files").delivered_at().date_naive();
+        let clock = Arc::new(ManualClock::new(evening(last - Days::new(60))));
+        let mut bench = Bench::open_with(folder.path(), &model, &clock, Limits::default()).await;
+        let (mut areas, mut short, mut late) = (0, 0, 0);
+        for days in (0..60).step_by(6) {
+            let today = last - Days::new(60 - days);
+            let come = files.partition_point(|file| file.delivered_at() <= evening(today));
+            let told: Vec<(Topic, Vec<u8>)> = files
+                .drain(..come)
+                .map(|file| {
+                    let mut event = Vec::new();
+                    file.write_delivery(&mut event);
+                    (Topic::Deliveries, event.trim_ascii_end().to_vec())
+                })
+                .collect();
+            clock.set(evening(today));
+            bench.accept(&told).await;
+            bench.engine().commit().await.expect("commit");
+            let tables = bench.tables();
+            let query = "SELECT count(*) AS n, sum(CASE WHEN state = 'incomplete' THEN 1 ELSE 0 END) AS short FROM completeness";
+            let counts = shown(&tables, query).await;
+            let counts: Vec<u32> =
+                counts.lines().nth(1).expect("a row").split(',').map(|n| n.parse().expect("n")).collect();
+            (areas, short) = (areas + counts[0], short + counts[1]);
+            println!("{persons} {today}: {counts:?}");
+            let overdue = shown(&tables, "SELECT count(*) AS n FROM freshness WHERE late").await;
+            late += overdue.lines().nth(1).expect("a row").parse::<u32>().expect("n");
+        }
+        println!("{persons} persons: {areas} months of sources, {short} incomplete, {late} late");
+        assert!(areas > 10_000, "{persons} persons: {areas} months of sources");
+        assert!(
+            short * 1_000 <= areas,
+            "{persons} persons: {short} of {areas} months of sources are incomplete"
+        );
+        assert!(late <= 10, "{persons} persons: {late} late");
+    }
 }
 
 async fn worker(folder: &Path, kafka: &KafkaConfig, clock: &Arc<ManualClock>) -> Worker {

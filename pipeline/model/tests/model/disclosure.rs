@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use rettidig_model::disclosure::{
-    CellKey, Change, Content, HIDDEN_BELOW, Member, Membership, Status, Structure, Vintage, disclose,
+    CellKey, Change, Content, HIDDEN_BELOW, Status, Structure, Vintage, disclose,
 };
 use rettidig_model::header::AddsOver;
+use rettidig_model::membership::{Member, Membership};
 
 /// Municipality, jobcentre, cluster, region.
 const AREAS: [(&str, &str, &str, &str); 6] = [

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use arrow::array::RecordBatch;
 use rettidig_event::{aside, delivery, official};
 use rettidig_model::contract;
-use rettidig_model::evaluation::{arrivals_of, disclosed_schema};
+use rettidig_model::evaluation::disclosed_schema;
+use rettidig_model::tables::arrivals_of;
 use rettidig_model::{Model, TableInputs};
 
 #[tokio::test]
@@ -32,7 +33,12 @@ async fn no_events_give_empty_tables_of_the_promised_form() {
     let mut tables = model.evaluate_tables(inputs).await.expect("empty tables");
     let nothing = RecordBatch::new_empty(rettidig_model::local::schema());
     let arrived = arrivals_of(tables.get("completeness")).expect("nothing");
-    tables.extend(model.evaluate_months(nothing, arrived, as_of).await.expect("no months"));
+    let months = model.evaluate_months(nothing, arrived, as_of).await.expect("no months");
+    let parts = months.iter().map(|(name, rows)| (*name, vec![rows.clone()])).collect();
+    let kept = BTreeMap::new();
+    let after = model.evaluate_after_months(&tables, &parts, as_of, &kept).await.expect("nothing after them");
+    tables.extend(months);
+    tables.extend(after);
     assert_eq!(tables.len(), contract::tables().count());
     for table in contract::tables() {
         let batch = &tables[table.name];

@@ -42,6 +42,16 @@ pub struct Added<'a> {
     redefined: bool,
 }
 
+impl Added<'_> {
+    /// The totals that indicators are made of, as they are added.
+    ///
+    /// # Errors
+    /// Only if Arrow fails, which is a bug.
+    pub fn totals(&mut self) -> Result<Cells, RuntimeError> {
+        self.totals.unsorted()
+    }
+}
+
 impl State {
     /// The state of an empty folder.
     ///

@@ -187,7 +187,7 @@ fn thirty_is_turned_at_the_beginning_of_the_month() {
     let payment =
         Row { birth_month: Some(month("1996-07")), ..pay("a", "cash", "2026-06-01", "2026-07-31", 61) };
     let result = cells(&[payment], "2026-08-31");
-    assert_eq!(lines(&result, "under_30", ""), ["0101 cash 2026-06: 30 0"]);
+    assert_eq!(lines(&result, "under_30", ""), ["0101 cash 2026-06: 30 0 1"]);
     assert_eq!(
         lines(&result, "covered", " age "),
         ["0101 cash 2026-06 age 25-29: 30 1", "0101 cash 2026-07 age 30-49: 31 1"]
@@ -231,7 +231,7 @@ fn birth_and_sex_are_the_latest_known() {
         lines(&result, "covered", " sex "),
         ["0101 cash 2026-01 sex female: 31 1", "0101 cash 2026-01 sex unknown: 2 1"]
     );
-    assert_eq!(lines(&result, "under_30", ""), ["0101 cash 2026-01: 31 2"]);
+    assert_eq!(lines(&result, "under_30", ""), ["0101 cash 2026-01: 31 2 1"]);
 }
 
 /// Origin at the month's end: danish since 1 January, western since 28 February, non_western since 1 March but

@@ -1,0 +1,22 @@
+-- layer: P
+-- grain: area_kind, area, month
+-- unit: interviews
+-- why: how many interviews were due
+-- danish: Samtaler med faldug i måneden
+-- source: contracts, measure contacts_due
+-- feeds: local-persons
+-- areas: sum
+-- adds_over: none
+-- better: none
+WITH cells AS (
+    SELECT * FROM area_cases
+)
+SELECT
+    area_kind,
+    area,
+    "month",
+    contacts_due * 1000000 AS value_micro,
+    contacts_due AS numerator,
+    CAST(NULL AS BIGINT) AS denominator,
+    contacts_due AS persons
+FROM cells

@@ -1,0 +1,23 @@
+-- layer: P
+-- grain: area_kind, area, month
+-- unit: tests
+-- why: how many Danish tests were passed; none or some of few are hidden alike
+-- danish: Beståede danskprøver
+-- source: contracts, measure tests_passed
+-- feeds: local-persons
+-- areas: sum
+-- adds_over: none
+-- better: up
+WITH cells AS (
+    SELECT * FROM area_cases
+)
+SELECT
+    area_kind,
+    area,
+    "month",
+    tests_passed * 1000000 AS value_micro,
+    tests_passed AS numerator,
+    CAST(NULL AS BIGINT) AS denominator,
+    CASE WHEN tests_passed > 0 THEN tests_passed ELSE tests END AS persons
+FROM cells
+WHERE tests > 0

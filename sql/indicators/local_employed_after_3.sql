@@ -1,0 +1,25 @@
+-- layer: P
+-- grain: area_kind, area, benefit, month
+-- unit: percent
+-- why: the share of ended spells whose person is in wage employment three months later, the scorecard's third result
+-- danish: Fastholdelse i job: andel beskæftigede 3 måneder efter afsluttet forløb
+-- source: contracts, measure status_after; wage income in the month that holds the day, not employment on the day
+-- feeds: local-persons
+-- areas: none
+-- adds_over: none
+-- better: up
+-- counts: local_employed_spells_after_3
+WITH cells AS (
+    SELECT * FROM area_ends
+)
+SELECT
+    area_kind,
+    area,
+    benefit,
+    "month",
+    employed_3 * 100000000 / known_3 AS value_micro,
+    employed_3 AS numerator,
+    known_3 AS denominator,
+    CAST(NULL AS BIGINT) AS persons
+FROM cells
+WHERE known_3 > 0

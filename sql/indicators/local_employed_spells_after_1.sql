@@ -1,0 +1,24 @@
+-- layer: P
+-- grain: area_kind, area, benefit, month
+-- unit: spells
+-- why: how many people are in wage employment 1 month after a benefit; none or some of few are hidden alike
+-- danish: Beskæftigede 1 måned efter afsluttet forløb (antal)
+-- source: contracts, measure status_after
+-- feeds: local-persons
+-- areas: sum
+-- adds_over: none
+-- better: up
+WITH cells AS (
+    SELECT * FROM area_ends
+)
+SELECT
+    area_kind,
+    area,
+    benefit,
+    "month",
+    employed_1 * 1000000 AS value_micro,
+    employed_1 AS numerator,
+    CAST(NULL AS BIGINT) AS denominator,
+    CASE WHEN employed_1 > 0 THEN employed_1 ELSE known_1 END AS persons
+FROM cells
+WHERE known_1 > 0

@@ -1,0 +1,24 @@
+-- layer: P
+-- grain: area_kind, area, benefit, month
+-- unit: spells
+-- why: how many people are in wage employment 12 months after a benefit; none or some of few are hidden alike
+-- danish: Beskæftigede 12 måneder efter afsluttet forløb (antal)
+-- source: contracts, measure status_after
+-- feeds: local-persons
+-- areas: sum
+-- adds_over: none
+-- better: up
+WITH cells AS (
+    SELECT * FROM area_ends
+)
+SELECT
+    area_kind,
+    area,
+    benefit,
+    "month",
+    employed_12 * 1000000 AS value_micro,
+    employed_12 AS numerator,
+    CAST(NULL AS BIGINT) AS denominator,
+    CASE WHEN employed_12 > 0 THEN employed_12 ELSE known_12 END AS persons
+FROM cells
+WHERE known_12 > 0

@@ -1,0 +1,24 @@
+-- layer: P
+-- grain: area_kind, area, benefit, month
+-- unit: spells
+-- why: how many people are in wage employment 3 months after a benefit; none or some of few are hidden alike
+-- danish: Beskæftigede 3 måneder efter afsluttet forløb (antal)
+-- source: contracts, measure status_after
+-- feeds: local-persons
+-- areas: sum
+-- adds_over: none
+-- better: up
+WITH cells AS (
+    SELECT * FROM area_ends
+)
+SELECT
+    area_kind,
+    area,
+    benefit,
+    "month",
+    employed_3 * 1000000 AS value_micro,
+    employed_3 AS numerator,
+    CAST(NULL AS BIGINT) AS denominator,
+    CASE WHEN employed_3 > 0 THEN employed_3 ELSE known_3 END AS persons
+FROM cells
+WHERE known_3 > 0

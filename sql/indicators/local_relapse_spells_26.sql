@@ -1,0 +1,24 @@
+-- layer: P
+-- grain: area_kind, area, benefit, month
+-- unit: spells
+-- why: how many ended spells were followed by a new one of the same benefit within half a year
+-- danish: Tilbagefald inden for 26 uger (antal)
+-- source: contracts, measure relapse; only where the whole window is over
+-- feeds: local-persons
+-- areas: sum
+-- adds_over: none
+-- better: down
+WITH cells AS (
+    SELECT * FROM area_ends
+)
+SELECT
+    area_kind,
+    area,
+    benefit,
+    "month",
+    relapse_26 * 1000000 AS value_micro,
+    relapse_26 AS numerator,
+    CAST(NULL AS BIGINT) AS denominator,
+    CASE WHEN relapse_26 > 0 THEN relapse_26 ELSE relapse_26_of END AS persons
+FROM cells
+WHERE relapse_26_of > 0

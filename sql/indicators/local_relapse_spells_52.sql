@@ -1,0 +1,24 @@
+-- layer: P
+-- grain: area_kind, area, benefit, month
+-- unit: spells
+-- why: how many ended spells were followed by a new one of the same benefit within a year
+-- danish: Tilbagefald inden for 52 uger (antal)
+-- source: contracts, measure relapse; only where the whole window is over
+-- feeds: local-persons
+-- areas: sum
+-- adds_over: none
+-- better: down
+WITH cells AS (
+    SELECT * FROM area_ends
+)
+SELECT
+    area_kind,
+    area,
+    benefit,
+    "month",
+    relapse_52 * 1000000 AS value_micro,
+    relapse_52 AS numerator,
+    CAST(NULL AS BIGINT) AS denominator,
+    CASE WHEN relapse_52 > 0 THEN relapse_52 ELSE relapse_52_of END AS persons
+FROM cells
+WHERE relapse_52_of > 0
