@@ -28,12 +28,13 @@ rated AS (
         pieces.benefit,
         pieces."month",
         steps.percent,
-        greatest(
-            0, least(pieces.last_number, coalesce(steps.last_day, pieces.last_number)) - greatest(pieces.first_number, steps.first_day) + 1
-        ) AS days
+        least(pieces.last_number, coalesce(steps.last_day, pieces.last_number)) - greatest(pieces.first_number, steps.first_day) + 1 AS days
     FROM pieces
     INNER JOIN steps
-        ON pieces.from_day >= steps.valid_from AND (steps.valid_to IS NULL OR pieces.from_day <= steps.valid_to)
+        ON pieces.from_day >= steps.valid_from
+        AND (steps.valid_to IS NULL OR pieces.from_day <= steps.valid_to)
+        AND pieces.last_number >= steps.first_day
+        AND (steps.last_day IS NULL OR pieces.first_number <= steps.last_day)
 ),
 rates AS (
     SELECT person, municipality, benefit, "month", sum(percent * days) AS percent_days, sum(days) AS covered_days

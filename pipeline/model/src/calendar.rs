@@ -74,8 +74,7 @@ pub fn month_share(amount: i64, from: i64, to: i64, month: i64) -> i64 {
 /// gets the rest.
 pub fn week_share(amount: i64, from: i64, to: i64, monday: i64) -> i64 {
     let (first, last) = (monday_of(from), monday_of(to));
-    let share =
-        |monday: i64| part(amount, (monday + 6).min(to) - monday.max(from) + 1, to - from + 1);
+    let share = |monday: i64| part(amount, (monday + 6).min(to) - monday.max(from) + 1, to - from + 1);
     if monday < last {
         return share(monday);
     }
@@ -150,7 +149,10 @@ mod tests {
         let from = month_first(56 * 12);
         assert_eq!(monday_of(from), from - 3);
         let shares = |amount: i64, to: i64| -> Vec<i64> {
-            (monday_of(from)..=monday_of(to)).step_by(7).map(|week| week_share(amount, from, to, week)).collect()
+            (monday_of(from)..=monday_of(to))
+                .step_by(7)
+                .map(|week| week_share(amount, from, to, week))
+                .collect()
         };
         assert_eq!(shares(1000, from + 30), [129, 225, 225, 225, 196]);
         assert_eq!(shares(-1000, from + 30), [-129, -225, -225, -225, -196]);

@@ -33,7 +33,8 @@ fn figures(rows: &[Figure], hidden: &dyn Fn(usize) -> bool) -> RecordBatch {
     let shown = |of: &dyn Fn(&Figure) -> Option<i64>| -> Int64Array {
         rows.iter().enumerate().map(|(place, row)| of(row).filter(|_| !hidden(place))).collect()
     };
-    let values: Float64Array = shown(&|row| Some(row.4)).iter().map(|value| value.map(|v| v as f64)).collect();
+    let values: Float64Array =
+        shown(&|row| Some(row.4)).iter().map(|value| value.map(|v| v as f64)).collect();
     let statuses = (0..rows.len()).map(|place| if hidden(place) { "hidden" } else { "final" });
     RecordBatch::try_from_iter_with_nullable([
         ("indicator", text(&|row| row.0.to_owned()), false),
@@ -52,7 +53,11 @@ fn figures(rows: &[Figure], hidden: &dyn Fn(usize) -> bool) -> RecordBatch {
 }
 
 /// The two tables as of the last day of a month.
-async fn tables(references: &[(&str, String)], rows: RecordBatch, month: i64) -> BTreeMap<String, RecordBatch> {
+async fn tables(
+    references: &[(&str, String)],
+    rows: RecordBatch,
+    month: i64,
+) -> BTreeMap<String, RecordBatch> {
     let mut files: Vec<SourceFile> = Model::embedded_files();
     for (name, text) in references {
         let path = format!("reference/{name}.csv");
@@ -88,7 +93,8 @@ fn integers<const N: usize>(batch: &RecordBatch, names: [&str; N]) -> Vec<[Optio
 }
 
 fn texts(batch: &RecordBatch, name: &str) -> Vec<String> {
-    let column = arrow::compute::cast(batch.column_by_name(name).expect(name), &arrow::datatypes::DataType::Utf8);
+    let column =
+        arrow::compute::cast(batch.column_by_name(name).expect(name), &arrow::datatypes::DataType::Utf8);
     column.expect("text").as_string::<i32>().iter().map(|text| text.unwrap_or_default().to_owned()).collect()
 }
 
@@ -108,14 +114,23 @@ async fn activity_and_price_are_the_whole_difference_to_the_oere() {
             };
             let clients = random.i64(1..20_000);
             let (planned, paid) = (random.i64(1..1_000_000), random.i64(1..1_000_000));
-            budgets += &format!("municipality,{area},2026,{service},Unit,{clients},{per_clients},{per_month},{planned},test\n");
+            budgets += &format!(
+                "municipality,{area},2026,{service},Unit,{clients},{per_clients},{per_month},{planned},test\n"
+            );
             prices += &format!("municipality,{area},{service},{paid},2025-01-01,,test\n");
         }
         for month in JANUARY..JANUARY + 12 {
             let days = month_last(month) - month_first(month) + 1;
             let covered = random.i64(0..days * 20_000);
             rows.push(("local_full_time_persons", area.clone(), "cash", month, covered, Some(days)));
-            rows.push(("local_contacts_in_time", area.clone(), "total", month, random.i64(0..9_999), Some(9_999)));
+            rows.push((
+                "local_contacts_in_time",
+                area.clone(),
+                "total",
+                month,
+                random.i64(0..9_999),
+                Some(9_999),
+            ));
             rows.push(("local_started_spells", area.clone(), "cash", month, random.i64(0..9_999), None));
         }
     }
@@ -148,7 +163,14 @@ async fn activity_and_price_are_the_whole_difference_to_the_oere() {
             match (budget, actual) {
                 (Some(budget), Some(actual)) => {
                     let explained = by_activity.expect("explained") + by_price.expect("explained");
-                    assert_eq!(actual - budget, explained, "{} {} {}", areas[row], services[row], periods[row]);
+                    assert_eq!(
+                        actual - budget,
+                        explained,
+                        "{} {} {}",
+                        areas[row],
+                        services[row],
+                        periods[row]
+                    );
                     known += 1;
                 }
                 _ => assert_eq!(by_activity, None),
@@ -167,7 +189,9 @@ async fn activity_and_price_are_the_whole_difference_to_the_oere() {
     }
     for (row, to_date) in sums.iter().enumerate() {
         let key = (areas[row].as_str(), services[row].as_str());
-        let months = of.iter().filter(|((area, service, period), _)| (*area, *service) == key && *period <= &*periods[row]);
+        let months = of
+            .iter()
+            .filter(|((area, service, period), _)| (*area, *service) == key && *period <= &*periods[row]);
         let months: Vec<_> = months.map(|(_, month)| *month).collect();
         let sums = sum(&months);
         assert_eq!(to_date[..2], sums[..2], "{key:?} {}: the months", periods[row]);
@@ -216,7 +240,8 @@ async fn nine_of_ten_intervals_hold_the_years_cost() {
         assert_eq!(month_of(month_last(newest)), newest);
         let accounts = &tables(&references, figures(&rows, &|_| false), newest).await["year_accounts"];
         let intervals = integers(accounts, ["forecast_low_oere", "forecast_high_oere"]);
-        let (areas, years, services) = (texts(accounts, "area"), texts(accounts, "year"), texts(accounts, "service"));
+        let (areas, years, services) =
+            (texts(accounts, "area"), texts(accounts, "year"), texts(accounts, "service"));
         let (mut held, mut width) = (0, 0.0);
         for (row, interval) in intervals.iter().enumerate() {
             if years[row] != "2026" || services[row] != "mediation" {

@@ -75,7 +75,9 @@ fn of_oracle(inputs: &Inputs) -> Shown {
 async fn compare(inputs: &Inputs, what: &str) {
     let oracle = of_oracle(inputs);
     let mut sql = of_sql(inputs).await;
-    sql.retain(|name, _| !matches!(name.as_str(), "spell_changes" | "survival_starts") && !name.starts_with("area_"));
+    sql.retain(|name, _| {
+        !matches!(name.as_str(), "spell_changes" | "survival_starts") && !name.starts_with("area_")
+    });
     let found = differences(&sql, &oracle);
     let count: usize = oracle.values().map(BTreeMap::len).sum();
     assert!(count > 100, "{what}: only {count} cells");

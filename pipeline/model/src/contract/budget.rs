@@ -2,12 +2,14 @@
 //!
 //! Everything is computed from published figures, so what disclosure control hides is null here too. Money is whole øre.
 
-use super::{
-    AREA, AREA_KIND, BENEFIT, Column, INDICATOR, Kind, PERIOD, STATUS, Table, UNIT, column, maybe,
-};
+use super::{AREA, AREA_KIND, BENEFIT, Column, INDICATOR, Kind, PERIOD, STATUS, Table, UNIT, column, maybe};
 
-const SERVICE: Column =
-    column("service", Kind::Text, "", "code of the service (ydelse i Ydelseskataloget); total is all of an area's");
+const SERVICE: Column = column(
+    "service",
+    Kind::Text,
+    "",
+    "code of the service (ydelse i Ydelseskataloget); total is all of an area's",
+);
 const YEAR: Column = column("year", Kind::Text, "", "calendar year");
 const CONTRACT_UNIT: Column =
     column("contract_unit", Kind::Text, "", "unit that the budget or goal is given to (kontraktenhed)");
@@ -26,7 +28,12 @@ pub(super) const TABLES: &[Table] = &[
             PERIOD,
             CONTRACT_UNIT,
             maybe("activity_unit", Kind::Text, "", "what is counted as activity; null for the total"),
-            maybe("base_activity", Kind::Float, "column activity_unit", "activity budgeted for the base number of clients"),
+            maybe(
+                "base_activity",
+                Kind::Float,
+                "column activity_unit",
+                "activity budgeted for the base number of clients",
+            ),
             maybe(
                 "budget_activity",
                 Kind::Float,
@@ -52,9 +59,24 @@ pub(super) const TABLES: &[Table] = &[
                 "actual minus budget because of the price, on the actual activity (prisafvigelse)",
             ),
             STATUS,
-            maybe("budget_to_date_oere", Kind::Integer, "øre", "budget_oere since January; null if a month is not known"),
-            maybe("actual_to_date_oere", Kind::Integer, "øre", "actual_oere since January; null if a month is not known"),
-            maybe("activity_variance_to_date_oere", Kind::Integer, "øre", "activity_variance_oere since January"),
+            maybe(
+                "budget_to_date_oere",
+                Kind::Integer,
+                "øre",
+                "budget_oere since January; null if a month is not known",
+            ),
+            maybe(
+                "actual_to_date_oere",
+                Kind::Integer,
+                "øre",
+                "actual_oere since January; null if a month is not known",
+            ),
+            maybe(
+                "activity_variance_to_date_oere",
+                Kind::Integer,
+                "øre",
+                "activity_variance_oere since January",
+            ),
             maybe("price_variance_to_date_oere", Kind::Integer, "øre", "price_variance_oere since January"),
             column("status_to_date", Kind::Text, "", "the worst status since January"),
         ],
@@ -70,8 +92,18 @@ pub(super) const TABLES: &[Table] = &[
             YEAR,
             CONTRACT_UNIT,
             column("months", Kind::Integer, "months", "months from January on that are known without a gap"),
-            column("base_budget_oere", Kind::Integer, "øre", "budget of the whole year for the base number of clients"),
-            maybe("budget_oere", Kind::Integer, "øre", "budget of these months for the clients there really were"),
+            column(
+                "base_budget_oere",
+                Kind::Integer,
+                "øre",
+                "budget of the whole year for the base number of clients",
+            ),
+            maybe(
+                "budget_oere",
+                Kind::Integer,
+                "øre",
+                "budget of these months for the clients there really were",
+            ),
             maybe("actual_oere", Kind::Integer, "øre", "what they cost"),
             maybe("activity_variance_oere", Kind::Integer, "øre", "part of the difference that is activity"),
             maybe("price_variance_oere", Kind::Integer, "øre", "part of the difference that is price"),
@@ -81,10 +113,25 @@ pub(super) const TABLES: &[Table] = &[
                 "øre",
                 "expected cost of the whole year (forventet regnskab); null without last year's months or when it is over",
             ),
-            maybe("forecast_low_oere", Kind::Integer, "øre", "lower end of the interval of 90 %; null below three months"),
+            maybe(
+                "forecast_low_oere",
+                Kind::Integer,
+                "øre",
+                "lower end of the interval of 90 %; null below three months",
+            ),
             maybe("forecast_high_oere", Kind::Integer, "øre", "upper end of the interval of 90 %"),
-            maybe("account_oere", Kind::Integer, "øre", "year-end account (regnskab); null until the year is over"),
-            column("state", Kind::Text, "", "running, provisional, final, or incomplete: over, but a month is not known"),
+            maybe(
+                "account_oere",
+                Kind::Integer,
+                "øre",
+                "year-end account (regnskab); null until the year is over",
+            ),
+            column(
+                "state",
+                Kind::Text,
+                "",
+                "running, provisional, final, or incomplete: over, but a month is not known",
+            ),
         ],
     },
     Table {
@@ -129,10 +176,20 @@ pub(super) const TABLES: &[Table] = &[
             AREA,
             PERIOD,
             maybe("own", Kind::Float, "full-time persons", "own number in the month"),
-            maybe("own_last_year", Kind::Float, "full-time persons", "own number in the same month last year"),
+            maybe(
+                "own_last_year",
+                Kind::Float,
+                "full-time persons",
+                "own number in the same month last year",
+            ),
             maybe("rest", Kind::Float, "full-time persons", "number of the rest of Sjælland"),
             maybe("rest_last_year", Kind::Float, "full-time persons", "the same last year"),
-            maybe("expected", Kind::Float, "full-time persons", "own number last year, developed as the rest"),
+            maybe(
+                "expected",
+                Kind::Float,
+                "full-time persons",
+                "own number last year, developed as the rest",
+            ),
             STATUS,
             maybe("own_to_date", Kind::Float, "full-time persons", "mean own number since January"),
             maybe("expected_to_date", Kind::Float, "full-time persons", "mean expected number since January"),
@@ -142,8 +199,18 @@ pub(super) const TABLES: &[Table] = &[
                 "full-time years",
                 "full-year recipients (helårsmodtagere) fewer than expected since January; negative if more",
             ),
-            maybe("bonus_oere", Kind::Integer, "øre", "reward earned since January; null while a month is not known"),
-            column("state", Kind::Text, "", "provisional until the year is over and final, or why there is no reward"),
+            maybe(
+                "bonus_oere",
+                Kind::Integer,
+                "øre",
+                "reward earned since January; null while a month is not known",
+            ),
+            column(
+                "state",
+                Kind::Text,
+                "",
+                "provisional until the year is over and final, or why there is no reward",
+            ),
         ],
     },
     Table {
@@ -156,12 +223,27 @@ pub(super) const TABLES: &[Table] = &[
             BENEFIT,
             YEAR,
             column("months", Kind::Integer, "months", "months from January on that are known without a gap"),
-            column("full_time_years", Kind::Float, "full-time years", "full-time persons in these months, as years"),
+            column(
+                "full_time_years",
+                Kind::Float,
+                "full-time years",
+                "full-time persons in these months, as years",
+            ),
             column("support_oere", Kind::Integer, "øre", "support before refund (forsørgelse før refusion)"),
             column("refund_booked_oere", Kind::Integer, "øre", "state refund booked (bogført refusion)"),
             column("support_after_refund_oere", Kind::Integer, "øre", "support after booked refund"),
-            maybe("refund_expected_oere", Kind::Integer, "øre", "refund that the ladder promises (refusionstrappe)"),
-            maybe("administration_oere", Kind::Integer, "øre", "administration; null if no unit cost is given"),
+            maybe(
+                "refund_expected_oere",
+                Kind::Integer,
+                "øre",
+                "refund that the ladder promises (refusionstrappe)",
+            ),
+            maybe(
+                "administration_oere",
+                Kind::Integer,
+                "øre",
+                "administration; null if no unit cost is given",
+            ),
             maybe("activity_oere", Kind::Integer, "øre", "activity (indsats); null if no unit cost is given"),
             maybe("net_oere", Kind::Integer, "øre", "support after refund, administration and activity"),
             maybe("net_per_full_time_year_oere", Kind::Integer, "øre", "the same for one full-time year"),
@@ -183,14 +265,24 @@ pub(super) const TABLES: &[Table] = &[
             maybe("base_months", Kind::Integer, "months", "months of it that are known"),
             maybe("clients", Kind::Float, "full-time persons", "mean number in these months"),
             maybe("effort_cost_oere", Kind::Integer, "øre", "cost of the effort"),
-            maybe("full_time_years_saved", Kind::Float, "full-time years", "full-time years on the benefit fewer"),
+            maybe(
+                "full_time_years_saved",
+                Kind::Float,
+                "full-time years",
+                "full-time years on the benefit fewer",
+            ),
             maybe("support_saved_oere", Kind::Integer, "øre", "support before refund that is saved"),
             maybe("refund_lost_oere", Kind::Integer, "øre", "state refund of it that is lost"),
             maybe("effort_saved_oere", Kind::Integer, "øre", "administration and activity that are saved"),
             maybe("saved_oere", Kind::Integer, "øre", "what is saved in all"),
             maybe("net_oere", Kind::Integer, "øre", "saved minus cost"),
             maybe("break_even_permille", Kind::Float, "per thousand", "effect at which saved is cost"),
-            maybe("paid_back_months", Kind::Integer, "months", "month in which saved has reached cost; null if never"),
+            maybe(
+                "paid_back_months",
+                Kind::Integer,
+                "months",
+                "month in which saved has reached cost; null if never",
+            ),
             column("state", Kind::Text, "", "computed, or missing: the base budget is not known or hidden"),
         ],
     },
@@ -202,7 +294,12 @@ pub(super) const TABLES: &[Table] = &[
         columns: &[
             MUNICIPALITY,
             column("week", Kind::Date, "", "Monday of the week"),
-            maybe("expected_oere", Kind::Integer, "øre", "refund that the ladder promises (forventet refusion)"),
+            maybe(
+                "expected_oere",
+                Kind::Integer,
+                "øre",
+                "refund that the ladder promises (forventet refusion)",
+            ),
             maybe("booked_oere", Kind::Integer, "øre", "refund booked (bogført refusion)"),
             maybe("difference_oere", Kind::Integer, "øre", "expected minus booked"),
             column("weeks_old", Kind::Integer, "weeks", "whole weeks since the week ended"),
