@@ -10,8 +10,12 @@ WITH local_values AS (
 follow_up AS (
     SELECT * FROM budget_follow_up WHERE service = 'total'
 ),
+-- Goals of areas that anything is known of.
 goals AS (
-    SELECT * FROM ref_contract_goals
+    SELECT ref_contract_goals.*
+    FROM ref_contract_goals
+    INNER JOIN (SELECT DISTINCT area_kind, area FROM local_indicators) AS areas
+        ON ref_contract_goals.area_kind = areas.area_kind AND ref_contract_goals.area = areas.area
 ),
 as_of_date AS (
     SELECT * FROM as_of

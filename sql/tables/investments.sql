@@ -4,11 +4,14 @@
 -- why: what a change of effort costs and what it gives back, if its assumptions hold, and how large the effect must be to pay
 -- danish: Investeringsregnestykke (merudgift til indsats mod mindre forsørgelse)
 -- source: ours, after KL's calculus of investments; assumptions of sql/reference/investments.csv
-WITH assumptions AS (
-    SELECT * FROM ref_investments
-),
-budgets AS (
+WITH budgets AS (
     SELECT * FROM base_budgets
+),
+-- Those of areas that anything is known of.
+assumptions AS (
+    SELECT ref_investments.*
+    FROM ref_investments
+    INNER JOIN (SELECT DISTINCT area FROM base_budgets) AS areas ON ref_investments.area = areas.area
 ),
 -- The newest year with figures; what a full-time year costs is taken from its months.
 newest AS (
