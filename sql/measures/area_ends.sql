@@ -11,6 +11,9 @@ WITH durations AS (
 statuses AS (
     SELECT *, employed + other_benefit + neither AS known FROM status_after
 ),
+long AS (
+    SELECT *, employed + other_benefit + neither AS known FROM status_after_long WHERE months_after = 3
+),
 relapses AS (
     SELECT * FROM relapse
 ),
@@ -23,17 +26,20 @@ as_of_date AS (
 cells AS (
     SELECT
         municipality, benefit, "month", spells AS ended, days AS ended_days, 0 AS relapse_26, 0 AS relapse_52,
-        0 AS employed_1, 0 AS known_1, 0 AS employed_3, 0 AS known_3, 0 AS employed_6, 0 AS known_6, 0 AS employed_12, 0 AS known_12
+        0 AS employed_1, 0 AS known_1, 0 AS employed_3, 0 AS known_3, 0 AS employed_6, 0 AS known_6, 0 AS employed_12, 0 AS known_12,
+        0 AS employed_3_long, 0 AS known_3_long
     FROM durations
     UNION ALL
-    SELECT municipality, benefit, "month", 0, 0, relapse_26, relapse_52, 0, 0, 0, 0, 0, 0, 0, 0 FROM relapses
+    SELECT municipality, benefit, "month", 0, 0, relapse_26, relapse_52, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM relapses
+    UNION ALL
+    SELECT municipality, benefit, "month", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, employed, known FROM long
     UNION ALL
     SELECT
         municipality, benefit, "month", 0, 0, 0, 0,
         CASE months_after WHEN 1 THEN employed ELSE 0 END, CASE months_after WHEN 1 THEN known ELSE 0 END,
         CASE months_after WHEN 3 THEN employed ELSE 0 END, CASE months_after WHEN 3 THEN known ELSE 0 END,
         CASE months_after WHEN 6 THEN employed ELSE 0 END, CASE months_after WHEN 6 THEN known ELSE 0 END,
-        CASE months_after WHEN 12 THEN employed ELSE 0 END, CASE months_after WHEN 12 THEN known ELSE 0 END
+        CASE months_after WHEN 12 THEN employed ELSE 0 END, CASE months_after WHEN 12 THEN known ELSE 0 END, 0, 0
     FROM statuses
 ),
 sums AS (
@@ -53,7 +59,9 @@ sums AS (
         sum(cells.employed_6) AS employed_6,
         sum(cells.known_6) AS known_6,
         sum(cells.employed_12) AS employed_12,
-        sum(cells.known_12) AS known_12
+        sum(cells.known_12) AS known_12,
+        sum(cells.employed_3_long) AS employed_3_long,
+        sum(cells.known_3_long) AS known_3_long
     FROM cells
     INNER JOIN areas ON cells.municipality = areas.municipality AND cells."month" = areas."month"
     GROUP BY areas.area_kind, areas.area, cells.benefit, cells."month"
@@ -76,6 +84,8 @@ SELECT
     sums.employed_6,
     sums.known_6,
     sums.employed_12,
-    sums.known_12
+    sums.known_12,
+    sums.employed_3_long,
+    sums.known_3_long
 FROM sums
 CROSS JOIN as_of_date

@@ -109,8 +109,11 @@ beside_cluster AS (
         clusters.value AS cluster_value,
         clusters.last_value AS cluster_last_value,
         CAST(own.labour_force AS DOUBLE) / 100.0 * prices.net_yearly_cost / 1000000.0 AS cost_of_point,
-        own.last_level,
-        clusters.last_level AS cluster_last_level
+        CASE WHEN own.level > clusters.level THEN own.level - clusters.level WHEN own.level <= clusters.level THEN 0.0 END AS points_over,
+        CASE
+            WHEN own.last_level > clusters.last_level THEN own.last_level - clusters.last_level
+            WHEN own.last_level <= clusters.last_level THEN 0.0
+        END AS last_points_over
     FROM with_last_year AS own
     INNER JOIN jobcentres ON own.area = jobcentres.jobcentre
     CROSS JOIN as_of_date
@@ -135,10 +138,10 @@ four AS (
     UNION ALL
     SELECT
         jobcentre, name, "cluster", benefit, period, 'potential' AS result,
-        CASE WHEN level - cluster_level IS NULL THEN 'missing' ELSE status END AS status,
-        greatest(level - cluster_level, 0.0) * cost_of_point AS value,
-        greatest(last_level - cluster_last_level, 0.0) * cost_of_point AS last_value,
-        greatest(level - cluster_level, 0.0) * cost_of_point AS level,
+        CASE WHEN points_over * cost_of_point IS NULL THEN 'missing' ELSE status END AS status,
+        points_over * cost_of_point AS value,
+        last_points_over * cost_of_point AS last_value,
+        points_over * cost_of_point AS level,
         CAST(NULL AS DOUBLE) AS cluster_level,
         CAST(NULL AS DOUBLE) AS cluster_development
     FROM beside_cluster
@@ -157,7 +160,8 @@ placed AS (
         *,
         max(good) OVER members AS best,
         min(good) OVER members AS worst,
-        avg(level) OVER members AS mean_of_members,
+        -- in whole kroner: sums of floats would depend on the order of rows
+        CAST(sum(CAST(round(level * 1000000.0) AS BIGINT)) OVER members AS DOUBLE) / 1000000.0 / known AS mean_of_members,
         CASE
             WHEN good IS NOT NULL AND known >= 3
                 THEN 1 + 3 * (CAST(rank() OVER (PARTITION BY "cluster", benefit, period, result ORDER BY good DESC NULLS LAST) AS BIGINT) - 1) / known

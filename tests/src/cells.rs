@@ -113,3 +113,11 @@ pub async fn of_epoch(store: &Store, model: &Arc<Model>, manifest: &Manifest) ->
     cells.extend(model.derive(&cells, &with).await.expect("derived"));
     shown(model, &cells)
 }
+
+/// The cells that the oracle has, too: without those that are only steps on the way, and without the sums by area.
+pub fn comparable(mut cells: Shown) -> Shown {
+    cells.retain(|name, _| {
+        !matches!(name.as_str(), "spell_changes" | "survival_starts") && !name.starts_with("area_")
+    });
+    cells
+}

@@ -12,7 +12,7 @@ use arrow::csv::ReaderBuilder;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 /// Declares a reference table: name and columns. A trailing `?` marks a column that may be blank.
-const TABLES: [(&str, &[(&str, DataType)]); 12] = [
+const TABLES: [(&str, &[(&str, DataType)]); 13] = [
     (
         "areas",
         &[
@@ -83,6 +83,15 @@ const TABLES: [(&str, &[(&str, DataType)]); 12] = [
             ("zero_value?", DataType::Float64),
             ("target_value?", DataType::Float64),
             ("direction?", DataType::Utf8),
+            ("note", DataType::Utf8),
+        ],
+    ),
+    (
+        "hardest_groups",
+        &[
+            ("indicator", DataType::Utf8),
+            ("hardest", DataType::Utf8),
+            ("danish", DataType::Utf8),
             ("note", DataType::Utf8),
         ],
     ),

@@ -77,6 +77,11 @@ pub const MEASURES: [Measure; 16] = [
         &["municipality", "benefit", "month", "months_after"],
         &["employed", "other_benefit", "neither", "pending"],
     ),
+    (
+        "status_after_long",
+        &["municipality", "benefit", "month", "months_after"],
+        &["employed", "other_benefit", "neither", "pending"],
+    ),
     ("relapse", &["municipality", "benefit", "month"], &["relapse_26", "relapse_52"]),
     ("survival", &["benefit", "quarter", "week"], &["at_risk", "ended"]),
     (

@@ -235,7 +235,7 @@ fn count_duration(spell: &Spell, tally: &mut Tally) {
     tally.add("ended_durations", [municipality, benefit, month, Text(band)], [1, spell.days()]);
 }
 
-/// `status_after`, ruling 13.
+/// `status_after` and `status_after_long`, ruling 13.
 fn count_status_after(facts: &Facts, spell: &Spell, income_delivered: &[(i32, Month)], tally: &mut Tally) {
     let delivered = income_delivered
         .iter()
@@ -257,6 +257,9 @@ fn count_status_after(facts: &Facts, spell: &Spell, income_delivered: &[(i32, Mo
         };
         let [municipality, benefit, at] = grain_of_end(spell);
         tally.add("status_after", [municipality, benefit, at, Text(label)], counts);
+        if spell.days() > 364 {
+            tally.add("status_after_long", [municipality, benefit, at, Text(label)], counts);
+        }
     }
 }
 

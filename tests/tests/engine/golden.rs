@@ -134,6 +134,7 @@ fn local_rows(model: &Model, text: &str) -> RecordBatch {
 async fn with_persons(model: &Model, golden: &Golden, mut tables: Tables) -> Tables {
     let Some(text) = section(&golden.text, LOCAL) else { return tables };
     let rows = local_rows(model, text);
+    tables.remove(LOCAL);
     let months = BTreeMap::from([(LOCAL, vec![rows.clone()])]);
     let as_of = NOW.parse::<DateTime<Utc>>().expect("instant").date_naive();
     let after = model.evaluate_after_months(&tables, &months, as_of, &BTreeMap::new()).await;

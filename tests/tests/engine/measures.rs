@@ -16,7 +16,7 @@ use rettidig_model::persons::{Histories, Parameters, prepare, unique};
 use rettidig_model::{Model, SourceFile};
 use rettidig_oracle::{Inputs, Options, random_rows, shuffled};
 use rettidig_simulator::{Simulation, SimulationOptions};
-use rettidig_tests::cells::{Shown, differences, shown};
+use rettidig_tests::cells::{Shown, comparable, differences, shown};
 
 /// The files of the model, read from the checkout.
 static MODEL: LazyLock<Model> = LazyLock::new(|| {
@@ -74,10 +74,7 @@ fn of_oracle(inputs: &Inputs) -> Shown {
 
 async fn compare(inputs: &Inputs, what: &str) {
     let oracle = of_oracle(inputs);
-    let mut sql = of_sql(inputs).await;
-    sql.retain(|name, _| {
-        !matches!(name.as_str(), "spell_changes" | "survival_starts") && !name.starts_with("area_")
-    });
+    let sql = comparable(of_sql(inputs).await);
     let found = differences(&sql, &oracle);
     let count: usize = oracle.values().map(BTreeMap::len).sum();
     assert!(count > 100, "{what}: only {count} cells");

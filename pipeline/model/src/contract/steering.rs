@@ -1,8 +1,45 @@
 //! The steering model: the scorecard and what it is made of.
 
-use super::{AREA, AREA_KIND, BENEFIT, Kind, PERIOD, Table, column, maybe};
+use super::{AREA, AREA_KIND, BENEFIT, INDICATOR, Kind, PERIOD, STATUS, Table, column, maybe};
 
 pub(super) const TABLES: &[Table] = &[
+    Table {
+        name: "creaming_guard",
+        description: "Beside every target the result of the group that is hardest to help",
+        grain: &["area_kind", "area", "indicator", "benefit", "period"],
+        columns: &[
+            AREA_KIND,
+            AREA,
+            INDICATOR,
+            BENEFIT,
+            PERIOD,
+            column("target_value", Kind::Float, "unit of the indicator", "target (mål)"),
+            maybe("value", Kind::Float, "unit of the indicator", "the value (status)"),
+            STATUS,
+            maybe(
+                "reached",
+                Kind::Boolean,
+                "",
+                "whether the target is reached; null if the value is not known",
+            ),
+            column("hardest", Kind::Text, "", "indicator of the group that is hardest to help"),
+            maybe("hardest_value", Kind::Float, "unit of the indicator", "its value"),
+            maybe("hardest_last_year", Kind::Float, "unit of the indicator", "its value a year before"),
+            maybe(
+                "hardest_change_1y",
+                Kind::Float,
+                "percent; points if it is a percentage",
+                "its development (udvikling)",
+            ),
+            column("hardest_status", Kind::Text, "", "status of hardest_value"),
+            column(
+                "state",
+                Kind::Text,
+                "",
+                "reached, reached_without_hardest (the hardest group's result has become worse), not_reached or not_yet_knowable",
+            ),
+        ],
+    },
     Table {
         name: "labour_force",
         description: "How many belong to the labour force (arbejdsstyrken), as the published rates of unemployment imply",
