@@ -47,7 +47,7 @@ pub type Cells = BTreeMap<String, BTreeMap<Vec<String>, Vec<i64>>>;
 pub type Measure = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The measures in the order of the contract.
-pub const MEASURES: [Measure; 16] = [
+pub const MEASURES: [Measure; 17] = [
     (
         "covered",
         &["municipality", "benefit", "month", "breakdown", "breakdown_value"],
