@@ -3,7 +3,7 @@
 #
 #   scripts/python_checks.sh [--data DIR] [--summary FILE] [MODULE...]
 #
-# DIR is a folder in which `rettidig demo --once --data DIR` has finished. Without it only the checks that
+# DIR is a folder in which `rettidig demo --once --days 1 --speed 0 --persons 6000 --data DIR` has finished. Without it only the checks that
 # need no tables run. FILE gets one line: passed, failed, skipped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -105,12 +105,12 @@ read -r cargo_passed cargo_failed cargo_skipped < <(
 ((cargo_status != 0 && cargo_failed == 0)) && cargo_failed=1
 passed=$((passed + cargo_passed)) failed=$((failed + cargo_failed)) skipped=$((skipped + cargo_skipped))
 
-# The demo's folder is kept after the run, so that a failing table can be looked at.
+# With some days of the simulated country, so that the tables of persons hold something. The demo's folder is kept after the run, so that a failing table can be looked at.
 data=$target/python-checks/data
 rm -rf "$data"
 mkdir -p "$data"
 data=$(cd "$data" && pwd)
-if run demo "$demo_seconds_max" cargo run --locked -p rettidig -- demo --once --data "$data"; then
+if run demo "$demo_seconds_max" cargo run --locked -p rettidig -- demo --once --days 1 --speed 0 --persons 6000 --data "$data"; then
     run python "$python_seconds_max" scripts/python_checks.sh --data "$data" --summary "$work/python.txt"
 else
     failed=$((failed + 1))

@@ -219,7 +219,7 @@ COLUMNS: dict[str, dict[str, str]] = {
 }
 GRAIN: dict[str, list[str]] = {
     "indicators": list(CELL),
-    "local_indicators": list(CELL),
+    "local_indicators": ["period", *(name for name in CELL if name != "period")],
     "labour_force": ["area_kind", "area"],
     "scorecard": ["jobcentre", "benefit", "period"],
     "targets": ["area_kind", "area", "indicator", "benefit", "period"],

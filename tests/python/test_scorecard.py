@@ -156,9 +156,13 @@ class Scorecard(unittest.TestCase):
                     other: self.level(result, "jobcentre", other, benefit, month) for other in members[cluster]
                 }
                 self.compare(row, result, own, before, levels)
-                self.same(row, f"{result}_cluster_mean", self.level(result, "cluster", cluster, benefit, month) if own is not None or self.has(indicator, area, benefit, month) else None)
-                self.same(row, f"{result}_cluster_development", development(result, now, last) if self.has(indicator, area, benefit, month) else None)
-            self.same(row, "more_share", levels_of(self, "more", area, benefit, month))
+                if self.has(indicator, area, benefit, month):
+                    mean = self.level(result, "cluster", cluster, benefit, month)
+                    self.same(row, f"{result}_cluster_mean", mean)
+                    self.same(row, f"{result}_cluster_development", development(result, now, last))
+                else:
+                    self.same(row, f"{result}_cluster_mean", None)
+            self.same(row, "more_share", self.level("more", "jobcentre", area, benefit, month))
             for months in (6, 12):
                 name = f"staying_{months}"
                 self.same(row, f"{name}_own", self.value(RESULTS[name], "jobcentre", area, benefit, month))
@@ -169,8 +173,10 @@ class Scorecard(unittest.TestCase):
                 known = [level for level in levels.values() if level is not None]
                 self.same(row, "potential_cluster_mean", statistics.fmean(known) if known else None)
         self.assertEqual(self.wrong[:10], [], f"{len(self.wrong)} cells of {sum(self.compared.values())} differ")
-        for column in ("more_own", "more_development", "more_tercile", "faster_own", "faster_arrow", "staying_own", "potential_own"):
-            self.assertGreater(self.compared[column], 50, column)
+        # Of a small simulated country only the large jobcentres show what becomes of people.
+        columns = ("more_own", "more_development", "more_tercile", "faster_own", "faster_arrow", "potential_own", "potential_arrow")
+        for column, least in {**dict.fromkeys(columns, 50), "staying_own": 20}.items():
+            self.assertGreater(self.compared[column], least, column)
 
     def has(self, indicator: str, area: str, benefit: str, month: int) -> bool:
         return ("jobcentre", area, benefit, month) in self.figures[indicator]
@@ -210,10 +216,6 @@ class Scorecard(unittest.TestCase):
                         self.assertIsNone(row["more_share"])
                         self.assertIsNone(row["potential_own"])
         self.assertGreater(hidden, 0)
-
-
-def levels_of(check: Scorecard, result: str, area: str, benefit: str, month: int) -> float | None:
-    return check.level(result, "jobcentre", area, benefit, month)
 
 
 if __name__ == "__main__":

@@ -173,11 +173,11 @@ pub fn without_epoch(batch: &RecordBatch) -> RecordBatch {
     batch.project(&keep).expect("columns")
 }
 
-/// The stages of an epoch whose time a worker's metrics tell. `commit` holds `local`.
-const STAGES: [&str; 4] = ["decode", "persons", "local", "commit"];
+/// The stages of an epoch whose time a worker's metrics tell. `commit` holds `local` and `after_months`.
+const STAGES: [&str; 5] = ["decode", "persons", "local", "after_months", "commit"];
 
 /// Seconds spent in each stage and how often it ran, from the text of the metrics.
-pub struct Stages([(f64, f64); 4]);
+pub struct Stages([(f64, f64); 5]);
 
 impl Stages {
     /// Reads the text of the metrics; a stage that is not there gives no numbers.

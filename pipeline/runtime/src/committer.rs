@@ -500,7 +500,9 @@ impl Committer {
         let local = self.local.after(&self.store, &self.model, shown, arrived, !redefined).await?;
         let kept = if redefined { BTreeMap::new() } else { self.kept_after_months(&tables, &local, as_of) };
         let months = self.monthly(&local);
+        let timer = self.metrics.after_months_seconds.start_timer();
         tables.extend(self.model.evaluate_after_months(&tables, &months, as_of, &kept).await?);
+        timer.observe_duration();
         let mut manifest = self.write(epoch, when, &disclosed, &local, &tables).await?;
         let mut written = self.state.write(epoch, with, contributions).await?;
         written.entry.changed = changed;

@@ -40,6 +40,8 @@ pub struct Metrics {
     pub persons_seconds: Histogram,
     /// Seconds to bring the indicators of persons through disclosure control.
     pub local_seconds: Histogram,
+    /// Seconds to make the tables that read tables of persons.
+    pub after_months_seconds: Histogram,
     persons_evaluated: IntCounter,
     log_rows: IntGauge,
     tail_rows: IntGauge,
@@ -98,6 +100,10 @@ impl Metrics {
                 "rettidig_local_seconds",
                 "Time to bring the indicators of persons through disclosure control",
             )?,
+            after_months_seconds: histogram(
+                "rettidig_after_months_seconds",
+                "Time to make the tables that read tables of persons",
+            )?,
             persons_evaluated: IntCounter::new("rettidig_persons_evaluated_total", "Persons evaluated")?,
             log_rows: IntGauge::new("rettidig_log_rows", "Rows of the person log")?,
             tail_rows: IntGauge::new(
@@ -124,8 +130,9 @@ impl Metrics {
             registry,
         };
         metrics.audit_mismatch_cells.set(-1);
-        let all: [Box<dyn Collector>; 17] = [
+        let all: [Box<dyn Collector>; 18] = [
             Box::new(metrics.local_seconds.clone()),
+            Box::new(metrics.after_months_seconds.clone()),
             Box::new(metrics.persons_seconds.clone()),
             Box::new(metrics.persons_evaluated.clone()),
             Box::new(metrics.log_rows.clone()),
