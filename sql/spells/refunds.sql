@@ -6,10 +6,7 @@
 -- source: Act 994 of 30 August 2015 § 3; pipeline/docs/decisions, person-level measures, 18; sql/reference/refund_ladder.csv
 -- local: person
 WITH pieces AS (
-    SELECT * FROM ladder_pieces
-),
-runs AS (
-    SELECT * FROM ladder_runs
+    SELECT *, from_day + shift AS first_number, to_day + shift AS last_number FROM ladder_numbers
 ),
 money AS (
     SELECT * FROM interval_months
@@ -23,30 +20,21 @@ steps AS (
         CAST(percent AS BIGINT) AS percent
     FROM ref_refund_ladder
 ),
--- The numbers of a piece's days on the ladder, counted from 1.
-numbered AS (
-    SELECT
-        pieces.*,
-        runs.days_before + pieces.from_day - runs.from_day + 1 AS first_number,
-        runs.days_before + pieces.to_day - runs.from_day + 1 AS last_number
-    FROM pieces
-    INNER JOIN runs
-        ON pieces.person = runs.person AND pieces.from_day >= runs.from_day AND pieces.to_day <= runs.to_day
-),
 -- Ladders change at months' beginnings, so one ladder holds for the whole of a piece.
 rated AS (
     SELECT
-        numbered.person,
-        numbered.municipality,
-        numbered.benefit,
-        numbered."month",
+        pieces.person,
+        pieces.municipality,
+        pieces.benefit,
+        pieces."month",
         steps.percent,
-        greatest(
-            0, least(numbered.last_number, coalesce(steps.last_day, numbered.last_number)) - greatest(numbered.first_number, steps.first_day) + 1
-        ) AS days
-    FROM numbered
+        least(pieces.last_number, coalesce(steps.last_day, pieces.last_number)) - greatest(pieces.first_number, steps.first_day) + 1 AS days
+    FROM pieces
     INNER JOIN steps
-        ON numbered.from_day >= steps.valid_from AND (steps.valid_to IS NULL OR numbered.from_day <= steps.valid_to)
+        ON pieces.from_day >= steps.valid_from
+        AND (steps.valid_to IS NULL OR pieces.from_day <= steps.valid_to)
+        AND pieces.last_number >= steps.first_day
+        AND (steps.last_day IS NULL OR pieces.first_number <= steps.last_day)
 ),
 rates AS (
     SELECT person, municipality, benefit, "month", sum(percent * days) AS percent_days, sum(days) AS covered_days

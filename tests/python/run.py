@@ -17,8 +17,14 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 WITHOUT_TABLES = ["test_reference", "test_attack"]
 WITH_TABLES = [
-    "test_tables", "test_drift", "test_scorecard", "test_theory", "test_independent", "test_disclosure",
-]  # fmt: skip
+    "test_tables",
+    "test_drift",
+    "test_scorecard",
+    "test_theory",
+    "test_budgets",
+    "test_independent",
+    "test_disclosure",
+]
 
 
 class Result(unittest.TextTestResult):

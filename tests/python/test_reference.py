@@ -24,6 +24,27 @@ HEADERS = {
         "code", "number", "danish", "jobindsats_family", "gap_rule", "in_refund_ladder", "net_yearly_cost_oere",
         "valid_from", "valid_to",
     ],
+    "benefit_costs": ["benefit", "administration_oere", "activity_oere", "valid_from", "valid_to", "note"],
+    "budgets": [
+        "area_kind", "area", "year", "service", "contract_unit", "base_clients", "activity_per_1000_clients",
+        "activity_per_month", "price_oere", "note",
+    ],
+    "contract_goals": [
+        "area_kind", "area", "year", "contract_unit", "perspective", "goal", "danish", "indicator", "benefit",
+        "zero_value", "target_value", "direction", "note",
+    ],
+    "investments": [
+        "investment", "danish", "area_kind", "area", "benefit", "scenario", "effort_months",
+        "extra_activity_per_1000_clients", "price_oere", "effect_permille", "delay_months", "effect_months",
+        "valid_from", "source",
+    ],
+    "rewards": [
+        "area_kind", "area", "rest_regions", "benefits", "amount_oere", "valid_from", "valid_to", "note",
+    ],
+    "services": [
+        "service", "danish", "indicator", "indicator_benefit", "counted", "activity_unit", "client_benefits", "note",
+    ],
+    "unit_prices": ["area_kind", "area", "service", "price_oere", "valid_from", "valid_to", "note"],
     "refund_ladder": ["valid_from", "valid_to", "first_day", "last_day", "percent"],
     "sources": [
         "source", "publisher", "table_id", "danish_title", "cadence", "official_lag_days", "tolerance_days",
@@ -174,6 +195,122 @@ class RefundLadder(unittest.TestCase):
                 self.assertEqual(int(step["last_day"]) + 1, int(following["first_day"]))
             self.assertEqual(steps[-1]["last_day"], "")
             self.assertTrue(all(0 <= int(row["percent"]) <= 100 for row in steps))
+
+
+def indicators_of_persons() -> set[str]:
+    return {path.stem for path in (fixtures.REFERENCE.parent / "indicators").glob("local_*.sql")}
+
+
+class Budgets(unittest.TestCase):
+    """Prices, budgets, contracts, rewards and investments: every name is known, every invented figure says so."""
+
+    def setUp(self):
+        self.services = {row["service"]: row for row in fixtures.reference("services")}
+        self.budgets = fixtures.reference("budgets")
+        self.prices = fixtures.reference("unit_prices")
+
+    def test_services_are_the_price_elements_and_each_has_an_activity(self):
+        elements = {"Individuelt kontaktforløb", "Formidlingsaktivitet", "Ydelsesadministration", "Tilbud"}
+        self.assertEqual({row["danish"] for row in self.services.values()}, elements)
+        self.assertEqual(len(self.services), len(fixtures.reference("services")))
+        self.assertNotIn("total", self.services, "the table's sum has this name")
+        for row in self.services.values():
+            self.assertIn(row["indicator"], indicators_of_persons())
+            self.assertIn(row["indicator_benefit"], BENEFITS | {"total"})
+            self.assertIn(row["counted"], {"value", "numerator"})
+            self.assertLessEqual(set(row["client_benefits"].split(" ")), BENEFITS)
+            self.assertIn("ours", row["note"])
+
+    def test_budgets_are_of_known_services_and_follow_the_clients_or_not(self):
+        keys = [(r["area_kind"], r["area"], r["year"], r["service"]) for r in self.budgets]
+        self.assertEqual(len(set(keys)), len(keys))
+        for row in self.budgets:
+            self.assertIn(row["service"], self.services)
+            self.assertNotEqual(bool(row["activity_per_1000_clients"]), bool(row["activity_per_month"]), row)
+            self.assertRegex(row["year"], r"^20\d\d$")
+            for column in ("base_clients", "price_oere"):
+                self.assertGreater(int(row[column]), 0)
+            self.assertIn("ours, for illustration", row["note"])
+
+    def test_every_day_of_a_budget_has_one_price(self):
+        for row in self.budgets:
+            key = (row["area_kind"], row["area"], row["service"])
+            dated = sorted(
+                (p["valid_from"], p["valid_to"] or "9999-12-31")
+                for p in self.prices
+                if (p["area_kind"], p["area"], p["service"]) == key
+            )
+            for (_, end), (following, _) in zip(dated, dated[1:]):
+                self.assertEqual(day_after(end), following, key)
+            self.assertLessEqual(dated[0][0], f"{row['year']}-01-01", key)
+            self.assertGreaterEqual(dated[-1][1], f"{row['year']}-12-31", key)
+        for row in self.prices:
+            self.assertIn(row["service"], self.services)
+            self.assertGreater(int(row["price_oere"]), 0)
+            self.assertIn("ours, for illustration", row["note"])
+
+    def test_contracts_have_six_perspectives_and_nobody_below_a_team(self):
+        rows = fixtures.reference("contract_goals")
+        keys = [(r["area_kind"], r["area"], r["year"], r["contract_unit"], r["goal"]) for r in rows]
+        self.assertEqual(len(set(keys)), len(keys))
+        perspectives = {
+            "economy", "labour_market_and_integration", "users", "development_and_learning",
+            "staff_and_organisation", "environment_and_social_responsibility",
+        }  # fmt: skip
+        for year in {row["year"] for row in rows}:
+            self.assertEqual({r["perspective"] for r in rows if r["year"] == year}, perspectives)
+        offices = {"Forvaltning", "Jobcentre", "Ydelsesservice", "Beskæftigelsesindsats"}
+        self.assertLessEqual({row["contract_unit"] for row in rows + self.budgets}, offices)
+        for row in rows:
+            with self.subTest(goal=row["goal"]):
+                fed = [row[c] for c in ("indicator", "benefit", "zero_value", "target_value", "direction")]
+                if not row["indicator"]:
+                    self.assertEqual(set(fed), {""})
+                    self.assertRegex(row["note"], "^not fed: ")
+                    continue
+                self.assertIn(row["indicator"], indicators_of_persons() | {"budget_deviation"})
+                self.assertIn(row["benefit"], BENEFITS | {"total"})
+                zero, target = Decimal(row["zero_value"]), Decimal(row["target_value"])
+                self.assertIn(row["direction"], {"down", "up"})
+                self.assertTrue(target < zero if row["direction"] == "down" else target > zero)
+                self.assertIn("ours", row["note"])
+
+    def test_rewards_are_the_seeds_and_never_overlap(self):
+        dated: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for row in fixtures.reference("rewards"):
+            self.assertLessEqual(set(row["rest_regions"].split(" ")), set(REGIONS))
+            self.assertLessEqual(set(row["benefits"].split(" ")), BENEFITS)
+            if row["area"] == "0101":
+                self.assertEqual(row["amount_oere"], "500000")
+            spans = dated.setdefault((row["area_kind"], row["area"]), [])
+            spans.append((row["valid_from"], row["valid_to"] or "9999-12-31"))
+        for spans in dated.values():
+            spans.sort()
+            for (_, end), (following, _) in zip(spans, spans[1:]):
+                self.assertLess(end, following)
+
+    def test_costs_of_benefits_and_assumptions_of_investments(self):
+        costs = fixtures.reference("benefit_costs")
+        self.assertLessEqual({row["benefit"] for row in costs}, BENEFITS)
+        for code in {row["benefit"] for row in costs}:
+            spans = sorted((r["valid_from"], r["valid_to"] or "9999-12-31") for r in costs if r["benefit"] == code)
+            for (_, end), (following, _) in zip(spans, spans[1:]):
+                self.assertLess(end, following)
+        scenarios: dict[tuple[str, ...], dict[str, dict[str, str]]] = {}
+        for row in fixtures.reference("investments"):
+            self.assertIn(row["benefit"], BENEFITS)
+            self.assertTrue(row["source"])
+            key = (row["investment"], row["area_kind"], row["area"], row["benefit"])
+            of = scenarios.setdefault(key, {})
+            self.assertNotIn(row["scenario"], of)
+            of[row["scenario"]] = row
+        for of in scenarios.values():
+            self.assertEqual(set(of), {"low", "middle", "high"})
+            effects = [int(of[scenario]["effect_permille"]) for scenario in ("low", "middle", "high")]
+            self.assertEqual(effects, sorted(set(effects)), "three effects, the smallest first")
+            for column in ("effort_months", "extra_activity_per_1000_clients", "price_oere", "effect_months"):
+                self.assertEqual(len({row[column] for row in of.values()}), 1, "scenarios differ in the effect")
+                self.assertGreater(int(of["low"][column]), 0)
 
 
 class Sources(unittest.TestCase):

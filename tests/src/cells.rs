@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{Date32Type, Int64Type};
 use chrono::NaiveDate;
 use rettidig_event::benefit;
 use rettidig_model::calendar::month_text;
@@ -28,9 +28,16 @@ fn text(column: &str, batch: &RecordBatch, place: usize, row: usize) -> String {
         "benefit" => benefit::code_of(i32::try_from(number).unwrap_or(0)).unwrap_or("?").to_owned(),
         "month" => month_text(number),
         "start_quarter" => format!("{}-Q{}", 1970 + number / 4, number % 4 + 1),
+        "monday" => day_text(number),
         "week" => format!("{number:03}"),
         _ => number.to_string(),
     }
+}
+
+/// A day as people write it.
+fn day_text(day: i64) -> String {
+    let day = i32::try_from(day).ok().and_then(|day| Date32Type::to_naive_date_opt(day));
+    day.map_or_else(|| "?".to_owned(), |date| date.to_string())
 }
 
 /// Cells as text, one entry for each of the model's measures.

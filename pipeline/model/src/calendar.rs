@@ -44,20 +44,45 @@ pub fn add_months(day: i64, months: i64) -> i64 {
     (month_first(month) + civil(day).2 - 1).min(month_last(month))
 }
 
+/// The Monday of a day's week. Day 0, 1 January 1970, is a Thursday.
+pub fn monday_of(day: i64) -> i64 {
+    day - (day + 3).rem_euclid(7)
+}
+
+/// An amount's part for some days of its interval: by days, truncated toward zero.
+fn part(amount: i64, days: i64, of_days: i64) -> i64 {
+    // 128 bits: an amount times the days of a year may pass 64.
+    let part = i128::from(amount) * i128::from(days) / i128::from(of_days);
+    i64::try_from(part).unwrap_or(amount)
+}
+
 /// A month's share of an amount that covers the days `from..=to`: by days, truncated toward zero; the last month
 /// gets the rest, so that the shares add up.
 pub fn month_share(amount: i64, from: i64, to: i64, month: i64) -> i64 {
     let last_month = month_of(to);
     let share = |month: i64| {
-        let days = month_last(month).min(to) - month_first(month).max(from) + 1;
-        // 128 bits: an amount times the days of a year may pass 64.
-        let share = i128::from(amount) * i128::from(days) / i128::from(to - from + 1);
-        i64::try_from(share).unwrap_or(amount)
+        part(amount, month_last(month).min(to) - month_first(month).max(from) + 1, to - from + 1)
     };
     if month == last_month {
         amount - (month_of(from)..last_month).map(share).sum::<i64>()
     } else {
         share(month)
+    }
+}
+
+/// The share that the week of a Monday has of an amount that covers the days `from..=to`, as [`month_share`]: the last week
+/// gets the rest.
+pub fn week_share(amount: i64, from: i64, to: i64, monday: i64) -> i64 {
+    let (first, last) = (monday_of(from), monday_of(to));
+    let share = |monday: i64| part(amount, (monday + 6).min(to) - monday.max(from) + 1, to - from + 1);
+    if monday < last {
+        return share(monday);
+    }
+    // All weeks between the first and the last are whole, so their shares are the same.
+    let whole = (last - first) / 7 - 1;
+    match last == first {
+        true => amount,
+        false => amount - share(first) - whole * part(amount, 7, to - from + 1),
     }
 }
 
@@ -105,5 +130,36 @@ mod tests {
                 (month..month + 12).map(|m| month_share(i64::MAX / 2, from, from + 365, m)).sum();
             i64::MAX / 2 - before
         });
+    }
+
+    #[test]
+    fn weeks_begin_on_monday() {
+        let epoch = NaiveDate::from_ymd_opt(1970, 1, 1).expect("date");
+        let mut date = NaiveDate::from_ymd_opt(1960, 1, 1).expect("date");
+        while date.year() < 2041 {
+            let back = Days::new(u64::from(date.weekday().num_days_from_monday()));
+            assert_eq!(monday_of((date - epoch).num_days()), (date - back - epoch).num_days(), "{date}");
+            date = date + Days::new(1);
+        }
+    }
+
+    #[test]
+    fn shares_of_weeks_add_up_and_the_last_week_gets_the_rest() {
+        // 2026-01-01 is a Thursday: 4 days, then whole weeks, and 3 days of the last one in January 2026.
+        let from = month_first(56 * 12);
+        assert_eq!(monday_of(from), from - 3);
+        let shares = |amount: i64, to: i64| -> Vec<i64> {
+            (monday_of(from)..=monday_of(to))
+                .step_by(7)
+                .map(|week| week_share(amount, from, to, week))
+                .collect()
+        };
+        assert_eq!(shares(1000, from + 30), [129, 225, 225, 225, 196]);
+        assert_eq!(shares(-1000, from + 30), [-129, -225, -225, -225, -196]);
+        assert_eq!(shares(1000, from + 3), [1000]);
+        for (amount, days) in (0_i64..400).map(|days| (days * 7_919 - 1_000_003, days)) {
+            assert_eq!(shares(amount, from + days).iter().sum::<i64>(), amount, "{days} days");
+        }
+        assert_eq!(shares(i64::MAX / 2, from + 365).iter().sum::<i64>(), i64::MAX / 2);
     }
 }

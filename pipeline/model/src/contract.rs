@@ -13,6 +13,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use crate::error::ModelError;
 
+mod budget;
 mod drift;
 mod figures;
 mod persons;
@@ -124,8 +125,15 @@ const CELL: &[&str] =
     &["indicator", "area_kind", "area", "benefit", "period", "breakdown", "breakdown_value"];
 
 /// Every published table, by what it is about.
-const GROUPS: [&[Table]; 6] =
-    [figures::TABLES, drift::TABLES, persons::TABLES, sources::TABLES, steering::TABLES, theory::TABLES];
+const GROUPS: [&[Table]; 7] = [
+    budget::TABLES,
+    figures::TABLES,
+    drift::TABLES,
+    persons::TABLES,
+    sources::TABLES,
+    steering::TABLES,
+    theory::TABLES,
+];
 
 /// Every published table.
 pub fn tables() -> impl Iterator<Item = &'static Table> {

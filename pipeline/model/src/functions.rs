@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `month_of(day)`, `month_first(month)`, `month_last(month)`, `add_months(day, n)` | see [`crate::calendar`] |
 //! | `month_share(amount, from, to, month)` | a month's share of an amount |
+//! | `monday_of(day)`, `week_share(amount, from, to, monday)` | the same by weeks |
 //! | `month_text(month)` | `2026-07` |
 //! | `poisson_at_least(x, mean)`, `poisson_at_most(x, mean)`, `poisson_quantile(q, mean)`, `normal_cdf(z)` | see [`crate::chance`] |
 //! | `union_of_intervals(from, to, rank, label)` | an aggregate: disjoint runs of days with the label of the highest-ranked interval over each day, as a list of structs `from_day`, `to_day`, `label` |
@@ -41,6 +42,8 @@ pub fn scalar_functions() -> Vec<ScalarUDF> {
         integers("month_last", |[month]| calendar::month_last(month)),
         integers("add_months", |[day, months]| calendar::add_months(day, months)),
         integers("month_share", |[amount, from, to, month]| calendar::month_share(amount, from, to, month)),
+        integers("monday_of", |[day]| calendar::monday_of(day)),
+        integers("week_share", |[amount, from, to, monday]| calendar::week_share(amount, from, to, monday)),
         month_text(),
         floats("poisson_at_least", |[x, mean]| chance::poisson_at_least(x, mean)),
         floats("poisson_at_most", |[x, mean]| chance::poisson_at_most(x, mean)),

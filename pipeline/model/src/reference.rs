@@ -15,7 +15,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use crate::theory;
 
 /// Declares a reference table: name and columns. A trailing `?` marks a column that may be blank.
-const TABLES: [(&str, &[(&str, DataType)]); 6] = [
+const TABLES: [(&str, &[(&str, DataType)]); 13] = [
     (
         "areas",
         &[
@@ -29,6 +29,17 @@ const TABLES: [(&str, &[(&str, DataType)]); 6] = [
             ("region_name", DataType::Utf8),
             ("valid_from", DataType::Date32),
             ("valid_to?", DataType::Date32),
+        ],
+    ),
+    (
+        "benefit_costs",
+        &[
+            ("benefit", DataType::Utf8),
+            ("administration_oere", DataType::Int64),
+            ("activity_oere", DataType::Int64),
+            ("valid_from", DataType::Date32),
+            ("valid_to?", DataType::Date32),
+            ("note", DataType::Utf8),
         ],
     ),
     (
@@ -46,12 +57,64 @@ const TABLES: [(&str, &[(&str, DataType)]); 6] = [
         ],
     ),
     (
+        "budgets",
+        &[
+            ("area_kind", DataType::Utf8),
+            ("area", DataType::Utf8),
+            ("year", DataType::Int64),
+            ("service", DataType::Utf8),
+            ("contract_unit", DataType::Utf8),
+            ("base_clients", DataType::Int64),
+            ("activity_per_1000_clients?", DataType::Int64),
+            ("activity_per_month?", DataType::Int64),
+            ("price_oere", DataType::Int64),
+            ("note", DataType::Utf8),
+        ],
+    ),
+    (
+        "contract_goals",
+        &[
+            ("area_kind", DataType::Utf8),
+            ("area", DataType::Utf8),
+            ("year", DataType::Int64),
+            ("contract_unit", DataType::Utf8),
+            ("perspective", DataType::Utf8),
+            ("goal", DataType::Utf8),
+            ("danish", DataType::Utf8),
+            ("indicator?", DataType::Utf8),
+            ("benefit?", DataType::Utf8),
+            ("zero_value?", DataType::Float64),
+            ("target_value?", DataType::Float64),
+            ("direction?", DataType::Utf8),
+            ("note", DataType::Utf8),
+        ],
+    ),
+    (
         "hardest_groups",
         &[
             ("indicator", DataType::Utf8),
             ("hardest", DataType::Utf8),
             ("danish", DataType::Utf8),
             ("note", DataType::Utf8),
+        ],
+    ),
+    (
+        "investments",
+        &[
+            ("investment", DataType::Utf8),
+            ("danish", DataType::Utf8),
+            ("area_kind", DataType::Utf8),
+            ("area", DataType::Utf8),
+            ("benefit", DataType::Utf8),
+            ("scenario", DataType::Utf8),
+            ("effort_months", DataType::Int64),
+            ("extra_activity_per_1000_clients", DataType::Int64),
+            ("price_oere", DataType::Int64),
+            ("effect_permille", DataType::Int64),
+            ("delay_months", DataType::Int64),
+            ("effect_months", DataType::Int64),
+            ("valid_from", DataType::Date32),
+            ("source", DataType::Utf8),
         ],
     ),
     (
@@ -62,6 +125,32 @@ const TABLES: [(&str, &[(&str, DataType)]); 6] = [
             ("first_day", DataType::Int32),
             ("last_day?", DataType::Int32),
             ("percent", DataType::Int32),
+        ],
+    ),
+    (
+        "rewards",
+        &[
+            ("area_kind", DataType::Utf8),
+            ("area", DataType::Utf8),
+            ("rest_regions", DataType::Utf8),
+            ("benefits", DataType::Utf8),
+            ("amount_oere", DataType::Int64),
+            ("valid_from", DataType::Date32),
+            ("valid_to?", DataType::Date32),
+            ("note", DataType::Utf8),
+        ],
+    ),
+    (
+        "services",
+        &[
+            ("service", DataType::Utf8),
+            ("danish", DataType::Utf8),
+            ("indicator", DataType::Utf8),
+            ("indicator_benefit", DataType::Utf8),
+            ("counted", DataType::Utf8),
+            ("activity_unit", DataType::Utf8),
+            ("client_benefits", DataType::Utf8),
+            ("note", DataType::Utf8),
         ],
     ),
     (
@@ -91,6 +180,18 @@ const TABLES: [(&str, &[(&str, DataType)]); 6] = [
             ("direction", DataType::Utf8),
             ("owner", DataType::Utf8),
             ("note?", DataType::Utf8),
+        ],
+    ),
+    (
+        "unit_prices",
+        &[
+            ("area_kind", DataType::Utf8),
+            ("area", DataType::Utf8),
+            ("service", DataType::Utf8),
+            ("price_oere", DataType::Int64),
+            ("valid_from", DataType::Date32),
+            ("valid_to?", DataType::Date32),
+            ("note", DataType::Utf8),
         ],
     ),
 ];

@@ -30,6 +30,11 @@ pub fn month_of(day: Day) -> Month {
     (date.year() - 1970) * 12 + date.month0().cast_signed()
 }
 
+/// The Monday of a day's week.
+pub fn monday_of(day: Day) -> Day {
+    day - date_of(day).weekday().num_days_from_monday().cast_signed()
+}
+
 /// The first day of a month.
 ///
 /// # Panics

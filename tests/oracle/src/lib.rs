@@ -47,7 +47,7 @@ pub type Cells = BTreeMap<String, BTreeMap<Vec<String>, Vec<i64>>>;
 pub type Measure = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The measures in the order of the contract.
-pub const MEASURES: [Measure; 16] = [
+pub const MEASURES: [Measure; 17] = [
     (
         "covered",
         &["municipality", "benefit", "month", "breakdown", "breakdown_value"],
@@ -91,6 +91,11 @@ pub const MEASURES: [Measure; 16] = [
     ),
     ("contacts", &["municipality", "month"], &["contacts_due", "contacts_on_time"]),
     ("refund_expected", &["municipality", "benefit", "month"], &["refund_expected_oere"]),
+    (
+        "refund_weeks",
+        &["municipality", "month", "monday"],
+        &["refund_expected_oere", "refund_oere", "persons"],
+    ),
     ("language_tests", &["municipality", "month"], &["tests", "tests_passed"]),
 ];
 

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use rettidig_event::{benefit, person::kind};
 
 use crate::calendar::{
-    Day, Month, first_day_of, last_day_of, month_of, month_text, months_after, quarter_text,
+    Day, Month, date_of, first_day_of, last_day_of, monday_of, month_of, month_text, months_after,
+    quarter_text,
 };
 use crate::facts::{Facts, Interval, Spell};
 use crate::reference::Benefits;
@@ -24,9 +25,10 @@ enum Part {
     /// Any month of the quarter's.
     Quarter(Month),
     Week(i32),
+    Monday(Day),
     Text(&'static str),
 }
-use Part::{Municipality, Quarter, Text, Week};
+use Part::{Monday, Municipality, Quarter, Text, Week};
 
 impl Part {
     fn text(self) -> Option<String> {
@@ -36,6 +38,7 @@ impl Part {
             Self::Benefit(number) => Some(benefit::code_of(number).expect("a benefit").to_owned()),
             Self::Month(month) => Some(month_text(month)),
             Self::Quarter(month) => Some(quarter_text(month)),
+            Self::Monday(day) => Some(date_of(day).to_string()),
             Self::Week(week) => Some(format!("{week:03}")),
             Self::Text(text) => Some(text.to_owned()),
         }
@@ -106,6 +109,7 @@ pub(crate) fn count(
     }
     count_steps(facts, tally);
     count_expected_refund(facts, benefits, tally);
+    count_refund_weeks(facts, benefits, tally);
 }
 
 /// `covered`, `activated`, `under_30`: day by day.
@@ -139,18 +143,18 @@ fn count_days(facts: &Facts, tally: &mut Tally) {
     }
 }
 
-/// Ruling 5: the interval's days in each month, and an amount spread over them.
-fn spread(interval: &Interval, amount_oere: i64) -> BTreeMap<Month, i64> {
-    let mut days: BTreeMap<Month, i64> = BTreeMap::new();
+/// Rulings 5 and 20: an amount spread over the periods (months or weeks) of the interval's days.
+fn spread(interval: &Interval, amount_oere: i64, period_of: fn(Day) -> i32) -> BTreeMap<i32, i64> {
+    let mut days: BTreeMap<i32, i64> = BTreeMap::new();
     for day in interval.from..=interval.to {
-        *days.entry(month_of(day)).or_default() += 1;
+        *days.entry(period_of(day)).or_default() += 1;
     }
     let length = i64::from(interval.to - interval.from + 1);
     // Integer division of Rust truncates toward zero.
-    let mut shares: BTreeMap<Month, i64> =
-        days.into_iter().map(|(month, days)| (month, amount_oere * days / length)).collect();
+    let mut shares: BTreeMap<i32, i64> =
+        days.into_iter().map(|(period, days)| (period, amount_oere * days / length)).collect();
     let rest = amount_oere - shares.values().sum::<i64>();
-    *shares.entry(month_of(interval.to)).or_default() += rest;
+    *shares.entry(period_of(interval.to)).or_default() += rest;
     shares
 }
 
@@ -160,10 +164,10 @@ fn count_money(facts: &Facts, tally: &mut Tally) {
         let grain = |month| {
             [Municipality(interval.municipality), Part::Benefit(interval.benefit), Part::Month(month)]
         };
-        for (month, share) in spread(interval, interval.amount_oere) {
+        for (month, share) in spread(interval, interval.amount_oere, month_of) {
             tally.add("amounts", grain(month), [share, 0]);
         }
-        for (month, share) in spread(interval, interval.refund_oere) {
+        for (month, share) in spread(interval, interval.refund_oere, month_of) {
             tally.add("amounts", grain(month), [0, share]);
         }
     }
@@ -307,18 +311,22 @@ fn count_steps(facts: &Facts, tally: &mut Tally) {
     }
 }
 
-/// `refund_expected`, ruling 18.
-fn count_expected_refund(facts: &Facts, benefits: &Benefits, tally: &mut Tally) {
+/// Ruling 18: the refund that the ladder promises, by municipality, benefit and period (month or week).
+fn expected_refunds(
+    facts: &Facts,
+    benefits: &Benefits,
+    period_of: fn(Day) -> i32,
+) -> BTreeMap<(i32, i32, i32), i64> {
     #[derive(Default)]
     struct Cell {
         money_oere: i64,
         days: i64,
         rates_percent: i64,
     }
-    let mut cells: BTreeMap<(i32, i32, Month), Cell> = BTreeMap::new();
+    let mut cells: BTreeMap<(i32, i32, i32), Cell> = BTreeMap::new();
     for interval in facts.intervals.iter().filter(|interval| interval.counts()) {
-        for (month, share) in spread(interval, interval.amount_oere) {
-            cells.entry((interval.municipality, interval.benefit, month)).or_default().money_oere += share;
+        for (period, share) in spread(interval, interval.amount_oere, period_of) {
+            cells.entry((interval.municipality, interval.benefit, period)).or_default().money_oere += share;
         }
     }
     let on_ladder = |benefit: i32, day: Day| LADDER_FROM <= day && benefits.in_refund_ladder_on(benefit, day);
@@ -333,18 +341,39 @@ fn count_expected_refund(facts: &Facts, benefits: &Benefits, tally: &mut Tally) 
     for (benefit, days) in &facts.covered {
         for (&day, &municipality) in days {
             if on_ladder(*benefit, day) {
-                let cell = cells.entry((municipality, *benefit, month_of(day))).or_default();
+                let cell = cells.entry((municipality, *benefit, period_of(day))).or_default();
                 cell.days += 1;
                 cell.rates_percent += rates[&day];
             }
         }
     }
-    for ((municipality, benefit, month), cell) in cells {
-        if cell.days > 0 {
-            let expected_oere = cell.money_oere * cell.rates_percent / (100 * cell.days);
-            let grain = [Municipality(municipality), Part::Benefit(benefit), Part::Month(month)];
-            tally.add("refund_expected", grain, [expected_oere]);
+    let cells = cells.into_iter().filter(|(_, cell)| cell.days > 0);
+    cells.map(|(key, cell)| (key, cell.money_oere * cell.rates_percent / (100 * cell.days))).collect()
+}
+
+/// `refund_expected`, ruling 18.
+fn count_expected_refund(facts: &Facts, benefits: &Benefits, tally: &mut Tally) {
+    for ((municipality, benefit, month), expected_oere) in expected_refunds(facts, benefits, month_of) {
+        let grain = [Municipality(municipality), Part::Benefit(benefit), Part::Month(month)];
+        tally.add("refund_expected", grain, [expected_oere]);
+    }
+}
+
+/// `refund_weeks`, ruling 20.
+fn count_refund_weeks(facts: &Facts, benefits: &Benefits, tally: &mut Tally) {
+    let mut weeks: BTreeMap<(i32, Day), [i64; 2]> = BTreeMap::new();
+    for ((municipality, _, monday), expected_oere) in expected_refunds(facts, benefits, monday_of) {
+        weeks.entry((municipality, monday)).or_default()[0] += expected_oere;
+    }
+    for interval in &facts.intervals {
+        for (monday, share) in spread(interval, interval.refund_oere, monday_of) {
+            weeks.entry((interval.municipality, monday)).or_default()[1] += share;
         }
+    }
+    for ((municipality, monday), [expected_oere, booked_oere]) in weeks {
+        let grain = [Municipality(municipality), Part::Month(month_of(monday)), Monday(monday)];
+        let persons = i64::from(expected_oere != 0 || booked_oere != 0);
+        tally.add("refund_weeks", grain, [expected_oere, booked_oere, persons]);
     }
 }
 

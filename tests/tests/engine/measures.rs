@@ -173,6 +173,17 @@ async fn identities_hold_on_a_simulated_decade() {
             assert_eq!(Some(sum), sums.get(&(*cell, "total")), "{name} {cell:?}: the parts of {breakdown}");
         }
     }
+    // Booked refund is the same money by weeks as by months.
+    let sums = |name: &str, place: usize| {
+        let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
+        for (key, values) in &cells[name] {
+            *sums.entry(&key[0]).or_default() += values[place];
+        }
+        sums.retain(|_, sum| *sum != 0);
+        sums
+    };
+    assert!(!sums("refund_weeks", 1).is_empty());
+    assert_eq!(sums("refund_weeks", 1), sums("amounts", 1), "by municipality");
 }
 
 /// Cuts histories into parts of about as many rows; a person is never cut. Numbers stay: they index the same persons.

@@ -363,3 +363,25 @@ fn a_cell_of_the_ladder_is_one_municipality() {
     // Days 32-36: 40 % of 5,000.
     assert_eq!(lines(&result, "refund_expected", "2026-02"), ["0147 cash 2026-02: 2000"]);
 }
+
+/// Thursday 1 January to Wednesday 28 January 2026 is the ladder's first step, 29 January its second. 3,100 øre of January:
+/// 4 days of the week of 29 December, 400; three weeks of 700; 26-31 January the rest, 600: three days at 80 % and three at
+/// 40 %: 600 × 360 ÷ 600 = 360. The refund, 1,000 øre, is 129, 3 × 225 and the rest, 196. A payment of the day after is of
+/// another municipality, whose week it shares: 100 × 40 %.
+#[test]
+fn refund_by_week_is_that_of_the_weeks_days() {
+    let january = Row { refund_oere: Some(1_000), ..pay("a", "cash", "2026-01-01", "2026-01-31", 3_100) };
+    let moved = Row { municipality: 147, ..pay("b", "cash", "2026-02-01", "2026-02-01", 100) };
+    let result = cells(&[january, moved], "2026-06-30");
+    assert_eq!(
+        lines(&result, "refund_weeks", ""),
+        [
+            "0101 2025-12 2025-12-29: 320 129 1",
+            "0101 2026-01 2026-01-05: 560 225 1",
+            "0101 2026-01 2026-01-12: 560 225 1",
+            "0101 2026-01 2026-01-19: 560 225 1",
+            "0101 2026-01 2026-01-26: 360 196 1",
+            "0147 2026-01 2026-01-26: 40 0 1",
+        ]
+    );
+}
