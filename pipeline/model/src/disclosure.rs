@@ -422,7 +422,9 @@ impl PeriodState {
             let sum = self.sum_of[cell].map(|sum| &self.relations[sum].parts);
             sum.map(|members| members.iter().filter(|member| !arrived(member)).count())
         };
-        if !relation.over_areas && parts.iter().any(|part| missing(*part) != missing(relation.sum)) {
+        // Parts that are not made of municipalities were told as they are, so they lack none.
+        let others = |part: &usize| missing(*part).is_some_and(|some| Some(some) != missing(relation.sum));
+        if !relation.over_areas && parts.iter().any(others) {
             return None;
         }
         let parts = parts.into_iter().map(|cell| Term { cell, positive: true });
