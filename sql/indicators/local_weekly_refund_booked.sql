@@ -8,6 +8,8 @@
 -- areas: none
 -- adds_over: none
 -- better: none
+-- lag_today: not found; Ydelsesrefusion comes by month: January 2020 was delivered in the middle of February
+-- lag_here: seconds after the delivery
 WITH cells AS (
     SELECT * FROM area_refund_weeks WHERE persons > 0
 )

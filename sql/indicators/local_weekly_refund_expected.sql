@@ -8,6 +8,8 @@
 -- areas: none
 -- adds_over: none
 -- better: none
+-- lag_today: there is no official figure of this definition
+-- lag_here: seconds after the delivery
 WITH cells AS (
     SELECT * FROM area_refund_weeks WHERE persons > 0
 )
