@@ -8,6 +8,8 @@
 -- areas: none
 -- adds_over: none
 -- better: up
+-- lag_today: at most 19 days, jobindsats.dk tables c07 (y60c07)
+-- lag_here: seconds after the delivery
 -- counts: local_recipients
 WITH cells AS (
     SELECT *, month_last("month") - month_first("month") + 1 AS days FROM area_months

@@ -8,6 +8,8 @@
 -- areas: sum
 -- adds_over: none
 -- better: none
+-- lag_today: not found (jobindsats.dk tables g01)
+-- lag_here: seconds after the delivery
 -- counts: local_recipients
 WITH cells AS (
     SELECT * FROM area_money

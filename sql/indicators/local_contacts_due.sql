@@ -8,6 +8,8 @@
 -- areas: sum
 -- adds_over: none
 -- better: none
+-- lag_today: not found; interviews in the unemployment funds 56 days (smt02)
+-- lag_here: seconds after the delivery
 WITH cells AS (
     SELECT * FROM area_cases
 )

@@ -8,6 +8,8 @@
 -- areas: none
 -- adds_over: none
 -- better: up
+-- lag_today: not found; interviews in the unemployment funds 56 days (smt02)
+-- lag_here: seconds after the delivery
 -- counts: local_contacts_held_in_time
 WITH cells AS (
     SELECT * FROM area_cases

@@ -8,6 +8,8 @@
 -- areas: sum
 -- adds_over: none
 -- better: up
+-- lag_today: up to about a year (Det Nationale Integrationsbarometer)
+-- lag_here: seconds after the delivery
 WITH cells AS (
     SELECT * FROM area_cases
 )

@@ -8,6 +8,8 @@
 -- areas: none
 -- adds_over: none
 -- better: up
+-- lag_today: as after 3 months: by quarter, jobindsats.dk tables b15: 144 to 234 days for unemployment benefit (y01b15), 415 to 506 for cash benefit (y60b15)
+-- lag_here: seconds after the delivery of the wages of the month 12 months after the end
 -- counts: local_employed_spells_after_12
 WITH cells AS (
     SELECT * FROM area_ends

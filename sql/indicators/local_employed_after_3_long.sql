@@ -8,6 +8,8 @@
 -- areas: none
 -- adds_over: none
 -- better: up
+-- lag_today: by quarter, jobindsats.dk tables b15: 144 to 234 days for unemployment benefit (y01b15), 415 to 506 for cash benefit (y60b15); not divided by duration
+-- lag_here: seconds after the delivery of the wages of the month 3 months after the end
 -- counts: local_employed_spells_after_3_long
 WITH cells AS (
     SELECT * FROM area_ends

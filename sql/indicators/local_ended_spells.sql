@@ -8,6 +8,8 @@
 -- areas: sum
 -- adds_over: none
 -- better: up
+-- lag_today: not found
+-- lag_here: seconds after the delivery; an end is known when a whole calendar month without the benefit is over, 4 to 9 weeks after it
 WITH cells AS (
     SELECT *, month_last("month") - month_first("month") + 1 AS days FROM area_months
 )

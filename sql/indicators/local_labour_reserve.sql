@@ -8,6 +8,8 @@
 -- areas: sum
 -- adds_over: none
 -- better: down
+-- lag_today: there is no official figure of this definition
+-- lag_here: seconds after the delivery
 WITH cells AS (
     SELECT * FROM area_cases
 )

@@ -8,6 +8,8 @@
 -- areas: none
 -- adds_over: none
 -- better: down
+-- lag_today: not found (jobindsats.dk tables a27)
+-- lag_here: seconds after the delivery; an end is known when a whole calendar month without the benefit is over, 4 to 9 weeks after it
 -- counts: local_ended_spells
 WITH cells AS (
     SELECT * FROM area_ends

@@ -8,6 +8,8 @@
 -- areas: sum
 -- adds_over: none
 -- better: down
+-- lag_today: not found
+-- lag_here: seconds after the delivery
 WITH cells AS (
     SELECT *, month_last("month") - month_first("month") + 1 AS days FROM area_months
 )

@@ -8,6 +8,8 @@
 -- areas: sum
 -- adds_over: none
 -- better: none
+-- lag_today: not found; Ydelsesrefusion of January 2020 was delivered in the middle of February
+-- lag_here: seconds after the delivery
 -- counts: local_recipients
 WITH cells AS (
     SELECT * FROM area_money

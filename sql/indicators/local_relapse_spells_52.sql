@@ -8,6 +8,8 @@
 -- areas: sum
 -- adds_over: none
 -- better: down
+-- lag_today: not found; the window of jobindsats.dk is not known
+-- lag_here: 52 weeks after the end of the month of the end, then seconds after the delivery
 WITH cells AS (
     SELECT * FROM area_ends
 )

@@ -8,6 +8,8 @@
 -- areas: sum
 -- adds_over: none
 -- better: down
+-- lag_today: 19 to 21 days, jobindsats.dk tables a02 (y01a02, y60a02, y28a02), by age
+-- lag_here: seconds after the delivery
 WITH cells AS (
     SELECT *, month_last("month") - month_first("month") + 1 AS days FROM area_months
 )

@@ -16,7 +16,15 @@ import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 WITHOUT_TABLES = ["test_reference", "test_attack"]
-WITH_TABLES = ["test_tables", "test_drift", "test_scorecard", "test_budgets", "test_independent", "test_disclosure"]
+WITH_TABLES = [
+    "test_tables",
+    "test_drift",
+    "test_scorecard",
+    "test_theory",
+    "test_budgets",
+    "test_independent",
+    "test_disclosure",
+]
 
 
 class Result(unittest.TextTestResult):

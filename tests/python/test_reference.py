@@ -1,6 +1,6 @@
 """Goal: the reference files are whole, so that no model has to doubt them.
 
-Method: the standard library alone; membership is checked on every day on which it changes, targets against
+Method: the standard library alone, and a YAML reader for the one tree; membership is checked on every day on which it changes, targets against
 the recorded figures they were made from.
 """
 
@@ -13,6 +13,7 @@ import unittest
 from decimal import ROUND_HALF_UP, Decimal
 
 import fixtures
+import yaml
 
 HEADERS = {
     "areas": [
@@ -82,6 +83,7 @@ class Files(unittest.TestCase):
         text = (fixtures.REFERENCE / "README.md").read_text(encoding="utf-8")
         for name in found:
             self.assertIn(f"## `{name}.csv`", text, "each file has its paragraph")
+        self.assertIn("## `theory_of_change.yaml`", text)
 
     def test_form(self):
         for path in sorted(fixtures.REFERENCE.glob("*.csv")):
@@ -375,6 +377,59 @@ class Targets(unittest.TestCase):
             with_target = {row["area"] for row in self.rows if row["indicator"] == indicator}
             for code in centres.keys() - with_target:
                 self.assertIn(f"{centres[code]} (`{code}`, `{indicator}`)", text)
+
+
+class TheoryOfChange(unittest.TestCase):
+    def setUp(self):
+        text = (fixtures.REFERENCE / "theory_of_change.yaml").read_text(encoding="utf-8")
+        self.assertNotIn("\r", text)
+        self.tree = yaml.safe_load(text)
+        self.goals = [node for goal in self.tree["goals"] for node in [goal, *goal.get("sub_goals", [])]]
+        self.indicators = [node for goal in self.goals for node in goal["indicators"]]
+        self.means = self.tree["activities"] + self.tree["resources"]
+
+    def test_as_many_as_the_ministry_said(self):
+        self.assertEqual([goal["node"] for goal in self.tree["goals"]], list("123456"))
+        self.assertEqual([len(goal["sub_goals"]) for goal in self.tree["goals"]], [1, 4, 3, 2, 3, 4], "17 in all")
+        self.assertEqual([node["node"] for node in self.indicators], [f"i{n:02}" for n in range(1, 40)])
+        self.assertTrue(all(1 <= len(goal["indicators"]) <= 3 for goal in self.goals))
+        new = [node["node"] for node in self.indicators if node.get("new_collection")]
+        self.assertAlmostEqual(len(new) / len(self.indicators), 0.2, delta=0.03)
+        self.assertEqual([n["node"] for n in self.indicators if n["chosen_by"] == "ministry"], ["i05", "i22", "i33"])
+
+    def test_every_figure_has_its_source_and_what_is_not_fed_its_reason(self):
+        for node in self.indicators + self.means:
+            with self.subTest(node=node["node"]):
+                for key in ("danish", "english", "source", "owner", "lag"):
+                    self.assertEqual(node[key], node[key].strip())
+                    self.assertTrue(node[key])
+                self.assertIn(node["cadence"], {"M", "Q", "Y"})
+                self.assertEqual("fed" in node, "not_fed" not in node)
+                self.assertIn(node["better"], {"none"} if node in self.tree["resources"] else {"up", "down"})
+                if "fed" in node:
+                    path = fixtures.ROOT / "sql" / "indicators" / f"{node['fed']['indicator']}.sql"
+                    header = dict(re.findall(r"^-- (\w+): (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE))
+                    self.assertIn(header["better"], {"none", node["better"]} | ({"up", "down"} if node["better"] == "none" else set()))
+                    self.assertIn(node["fed"]["benefit"], BENEFITS | {"total"})
+
+    def test_a_lag_of_a_table_that_is_read_is_the_one_in_sources(self):
+        lags = {row["table_id"]: row["replaced_lag"].split(":")[0] for row in fixtures.reference("sources")}
+        checked = 0
+        for node in self.indicators + self.means:
+            for table in re.findall(r"\b(y\d\d[a-z]\w+|[A-Z]{3,}\d\w*)\b", node["source"]):
+                if table in lags:
+                    self.assertEqual(node["lag"], lags[table], f"{node['node']}: {table}")
+                    checked += 1
+        self.assertGreaterEqual(checked, 3)
+
+    def test_activities_serve_goals_that_exist_and_are_ours(self):
+        goals = {goal["node"] for goal in self.goals}
+        for node in self.means:
+            self.assertTrue(node["serves"])
+            for link in node["serves"]:
+                self.assertIn(link["goal"], goals)
+                self.assertEqual(link["source"], "ours")
+                self.assertTrue(0 <= link["shows_after_months"] <= 36)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ mod persons;
 mod plant;
 mod run;
 mod stream;
+mod theory;
 mod tools;
 
 use std::path::PathBuf;
@@ -66,6 +67,9 @@ enum Command {
     },
     /// Ask the published tables of the newest epoch in SQL.
     Query(Query),
+    /// Show the theory of change as a tree: goals, what tells whether they move, what is done for them. It shows what goes
+    /// together, never what caused it.
+    Theory(Data),
     /// Compute everything again from the log and compare cell by cell with the newest epoch.
     Recompute(Recompute),
     /// Show which events and files made a published value.
@@ -157,7 +161,7 @@ fn speed(text: &str) -> Result<f64, String> {
     }
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct Data {
     /// Data folder.
     #[arg(long, default_value = "data/demo")]
@@ -260,6 +264,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             return Ok(tools::check(config.as_deref(), online, role).await);
         }
         Command::Query(query) => stoppable(tools::query(&query)).await?,
+        Command::Theory(data) => tools::theory(&data).await?,
         Command::Recompute(recompute) => return stoppable(tools::recompute(&recompute)).await,
         Command::Explain(explain) => tools::explain(&explain).await?,
         Command::Load(load) => door::load_files(&load).await?,

@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::config::Config;
 use crate::output::{line, remark};
 use crate::run::Role;
-use crate::{Explain, Query, Recompute};
+use crate::{Data, Explain, Query, Recompute, theory};
 
 /// Opens a folder that must be there already.
 fn open(folder: &Path) -> anyhow::Result<Store> {
@@ -78,13 +78,34 @@ pub async fn query(query: &Query) -> anyhow::Result<()> {
         None => query_tables(&store, query).await?,
     };
     if query.data.json {
-        let mut writer = arrow::json::ArrayWriter::new(Vec::new());
-        writer.write(&rows)?;
-        writer.finish()?;
-        let text = String::from_utf8(writer.into_inner())?;
-        return Ok(line(if text.is_empty() { "[]" } else { &text })?);
+        return Ok(line(&json_of(&rows)?)?);
     }
     Ok(line(&arrow::util::pretty::pretty_format_batches(&[rows])?.to_string())?)
+}
+
+/// Rows as a JSON array of objects.
+fn json_of(rows: &RecordBatch) -> anyhow::Result<String> {
+    let mut writer = arrow::json::ArrayWriter::new(Vec::new());
+    writer.write(rows)?;
+    writer.finish()?;
+    let text = String::from_utf8(writer.into_inner())?;
+    Ok(if text.is_empty() { "[]".to_owned() } else { text })
+}
+
+/// Prints the theory of change as a tree.
+pub async fn theory(data: &Data) -> anyhow::Result<()> {
+    let store = open(&data.data)?;
+    let query = Query { sql: theory::SQL.to_owned(), as_known: None, on: None, data: data.clone() };
+    let rows = json_of(&query_tables(&store, &query).await?)?;
+    if data.json {
+        return Ok(line(&rows)?);
+    }
+    let nodes: Vec<theory::Node> = serde_json::from_str(&rows)?;
+    remark("what goes together in time; nothing here says what caused what");
+    for text in theory::lines(&nodes) {
+        line(&text)?;
+    }
+    Ok(())
 }
 
 async fn query_tables(store: &Store, query: &Query) -> anyhow::Result<RecordBatch> {

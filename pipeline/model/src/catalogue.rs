@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::resolve::resolve_table_references;
@@ -24,9 +24,9 @@ use sha2::{Digest, Sha256};
 
 use crate::clauses;
 use crate::error::{ModelError, Problem, nearest};
-use crate::header::{self, Header};
+use crate::header::{self, Better, Header};
 use crate::persons::Cells;
-use crate::reference;
+use crate::{reference, theory};
 
 /// The layer of a model; the order is the way of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -213,12 +213,22 @@ impl Model {
         let mut problems = Vec::new();
         let mut models: BTreeMap<String, SqlModel> = BTreeMap::new();
         let mut reference = BTreeMap::new();
+        let mut theory = None;
         let (mut sql_digest, mut reference_digest) = (Sha256::new(), Sha256::new());
         for file in &files {
             let (folder, name) = file.path.split_once('/').unwrap_or(("", &file.path));
             let digest = if folder == "reference" { &mut reference_digest } else { &mut sql_digest };
             digest.update(format!("{}\0{}\0", file.path, file.text));
             if folder == "reference" {
+                if name == theory::FILE {
+                    match theory::read(&file.text) {
+                        Ok(read) => theory = Some((file, read)),
+                        Err(found) => {
+                            problems.extend(found.into_iter().map(|(line, why)| at(file, line, why)))
+                        }
+                    }
+                    continue;
+                }
                 match reference::read(name, &file.text) {
                     Ok((table, batch)) => drop(reference.insert(table, batch)),
                     Err(message) => problems.push(at(file, 0, message)),
@@ -239,6 +249,14 @@ impl Model {
                 },
                 Err(found) => problems.extend(found),
             }
+        }
+        if let Some((file, theory)) = &theory {
+            match theory.tables() {
+                Ok(tables) => reference.extend(tables),
+                Err(message) => problems.push(at(file, 0, message)),
+            }
+            let found = theory.check(&directions(&models), &benefits(&reference));
+            problems.extend(found.into_iter().map(|(line, why)| at(file, line, why)));
         }
         set_makings(&mut models);
         for model in models.values() {
@@ -270,6 +288,22 @@ impl Model {
     pub fn indicator(&self, name: &str) -> Option<&SqlModel> {
         self.layer(Layer::Published).find(|model| model.name == name)
     }
+}
+
+/// Every indicator with the direction that its header calls better.
+fn directions(models: &BTreeMap<String, SqlModel>) -> BTreeMap<&str, Better> {
+    let indicators = models.values().filter(|model| model.header.layer == Layer::Published);
+    indicators.map(|model| (model.name.as_str(), model.header.better)).collect()
+}
+
+/// The codes in `benefits.csv`.
+fn benefits(reference: &BTreeMap<String, RecordBatch>) -> Vec<&str> {
+    let codes = reference.get("benefits").and_then(|batch| batch.column_by_name("code"));
+    codes
+        .and_then(|codes| codes.as_string_opt::<i32>())
+        .into_iter()
+        .flat_map(|codes| codes.iter().flatten())
+        .collect()
 }
 
 /// Names of the tables that a statement reads.

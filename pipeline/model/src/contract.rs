@@ -19,6 +19,7 @@ mod figures;
 mod persons;
 mod sources;
 mod steering;
+mod theory;
 
 /// Type of a published column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,8 +125,15 @@ const CELL: &[&str] =
     &["indicator", "area_kind", "area", "benefit", "period", "breakdown", "breakdown_value"];
 
 /// Every published table, by what it is about.
-const GROUPS: [&[Table]; 6] =
-    [budget::TABLES, figures::TABLES, drift::TABLES, persons::TABLES, sources::TABLES, steering::TABLES];
+const GROUPS: [&[Table]; 7] = [
+    budget::TABLES,
+    figures::TABLES,
+    drift::TABLES,
+    persons::TABLES,
+    sources::TABLES,
+    steering::TABLES,
+    theory::TABLES,
+];
 
 /// Every published table.
 pub fn tables() -> impl Iterator<Item = &'static Table> {

@@ -613,16 +613,21 @@ fn relations(
         }
     }
     // Which parts there are: a total without one of them is no sum of the others.
-    let mut known: BTreeMap<(&str, &str), BTreeSet<(&str, &str)>> = BTreeMap::new();
-    for cells in parts.values().flat_map(|groups| groups.iter()) {
-        for cell in cells.1 {
-            let key = &keys[*cell];
-            known.entry((&key.indicator, cells.0)).or_default().insert((&key.benefit, &key.breakdown_value));
+    let of_sum = |sum: usize, group: &str| {
+        let key: &CellKey = &keys[sum];
+        (key.indicator.clone(), group.to_owned(), key.benefit.clone(), key.breakdown_value.clone())
+    };
+    let mut known: BTreeMap<_, BTreeSet<(&str, &str)>> = BTreeMap::new();
+    for (sum, groups) in &parts {
+        for (group, parts) in groups {
+            let parts =
+                parts.iter().map(|cell| (keys[*cell].benefit.as_str(), keys[*cell].breakdown_value.as_str()));
+            known.entry(of_sum(*sum, group)).or_default().extend(parts);
         }
     }
     for (sum, groups) in &parts {
         for (group, parts) in groups {
-            let wanted = known.get(&(keys[*sum].indicator.as_str(), group.as_str())).map_or(0, BTreeSet::len);
+            let wanted = known.get(&of_sum(*sum, group)).map_or(0, BTreeSet::len);
             if parts.len() < wanted {
                 continue;
             }

@@ -51,6 +51,8 @@ pub struct Header {
     pub derived: bool,
     /// A: derived measures add its months up, so a change shows in all later ones.
     pub accumulates: bool,
+    /// A, derived: it reads cells by breakdown, not totals alone.
+    pub breakdowns: bool,
     /// S and L: carries no number of persons, so published tables may read it before disclosure control.
     pub public: bool,
     /// P: areas add up (`sum`) or do not (`none`).
@@ -63,9 +65,13 @@ pub struct Header {
     pub feeds: Option<String>,
     /// P: which direction is an improvement.
     pub better: Better,
+    /// P: how late the figure is where it is published today, if no source in `reference/sources.csv` says so.
+    pub lag_today: Option<String>,
+    /// P: how late it is here, likewise.
+    pub lag_here: Option<String>,
 }
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 18] = [
     "layer",
     "grain",
     "unit",
@@ -75,15 +81,18 @@ const KEYS: [&str; 15] = [
     "local",
     "derived",
     "accumulates",
+    "breakdowns",
     "public",
     "areas",
     "adds_over",
     "counts",
     "feeds",
     "better",
+    "lag_today",
+    "lag_here",
 ];
 
-/// Keys that only an indicator (layer P) may and must have, `counts` apart, which it may have.
+/// Keys that only an indicator (layer P) may and must have. `counts`, `lag_today` and `lag_here` it may have.
 const INDICATOR_KEYS: [&str; 4] = ["areas", "adds_over", "feeds", "better"];
 
 /// Parses the header of `text`; returns every problem found.
@@ -130,6 +139,7 @@ pub fn parse(file: &str, text: &str) -> Result<Header, Vec<Problem>> {
     let public = choose("public", &["no", "yes"]) == 1;
     let derived = choose("derived", &["no", "yes"]) == 1;
     let accumulates = choose("accumulates", &["no", "yes"]) == 1;
+    let breakdowns = choose("breakdowns", &["no", "yes"]) == 1;
     let areas_add_up = choose("areas", &["none", "sum"]) == 1;
     let adds_over = [AddsOver::None, AddsOver::Benefit, AddsOver::Breakdown]
         [choose("adds_over", &["none", "benefit", "breakdown"])];
@@ -150,6 +160,9 @@ pub fn parse(file: &str, text: &str) -> Result<Header, Vec<Problem>> {
     if let (true, Some((line, _))) = (accumulates && layer != Layer::Additive, values.get("accumulates")) {
         problem(*line, "only measures (layer A) can accumulate".to_owned());
     }
+    if let (true, Some((line, _))) = (breakdowns && !derived, values.get("breakdowns")) {
+        problem(*line, "only derived measures are told whether they read breakdowns".to_owned());
+    }
     if let (true, Some((line, _))) = (public && layer > Layer::Local, values.get("public")) {
         problem(*line, "only staging and local models can be public".to_owned());
     }
@@ -163,12 +176,15 @@ pub fn parse(file: &str, text: &str) -> Result<Header, Vec<Problem>> {
         local: list("local"),
         derived,
         accumulates,
+        breakdowns,
         public,
         areas_add_up,
         adds_over,
         counts: values.get("counts").map(|(_, value)| (*value).to_owned()),
         feeds: values.get("feeds").map(|(_, value)| (*value).to_owned()),
         better,
+        lag_today: values.get("lag_today").map(|(_, value)| (*value).to_owned()),
+        lag_here: values.get("lag_here").map(|(_, value)| (*value).to_owned()),
     };
     if problems.is_empty() { Ok(header) } else { Err(problems) }
 }

@@ -21,6 +21,7 @@ pub mod persons;
 pub mod reference;
 pub mod session;
 pub mod tables;
+mod theory;
 
 pub use catalogue::{Layer, Model, SourceFile, SqlModel};
 pub use error::{ModelError, Problem};

@@ -262,7 +262,7 @@ impl Model {
     }
 
     /// As [`Model::derive`], of those only that indicators are made of, and of what is made by area only some months;
-    /// `cells` may hold nothing but totals.
+    /// `cells` may hold nothing but totals and [`Model::published_breakdowns`].
     ///
     /// # Errors
     /// As [`Model::evaluate_persons`].
@@ -306,6 +306,14 @@ impl Model {
             }
         }
         needed
+    }
+
+    /// Of [`Model::published_inputs`] those whose breakdowns are shown, too.
+    pub fn published_breakdowns(&self) -> BTreeSet<&str> {
+        let needed = self.published_inputs();
+        let readers =
+            self.derived().filter(|model| model.header.breakdowns && needed.contains(model.name.as_str()));
+        readers.flat_map(|model| &model.reads).map(String::as_str).collect()
     }
 
     async fn derive_some(

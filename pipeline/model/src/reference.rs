@@ -1,4 +1,5 @@
-//! Reference tables: dated CSV files under `sql/reference`.
+//! Reference tables: dated CSV files under `sql/reference`. The one that is no CSV file, the tree of the theory of
+//! change, is read by [`crate::theory`].
 //!
 //! Each has a declared schema; a missing or unknown column, or a value of the wrong type, is an error with the
 //! line. Codes stay text with their leading zeros.
@@ -10,6 +11,8 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::csv::ReaderBuilder;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use crate::theory;
 
 /// Declares a reference table: name and columns. A trailing `?` marks a column that may be blank.
 const TABLES: [(&str, &[(&str, DataType)]); 13] = [
@@ -205,7 +208,7 @@ pub fn schema(table: &str) -> Option<SchemaRef> {
 
 /// Reads a reference file; returns the table's name and its rows.
 pub(crate) fn read(file: &str, text: &str) -> Result<(String, RecordBatch), String> {
-    let known = || TABLES.map(|(name, _)| format!("{name}.csv")).join(", ");
+    let known = || format!("{}, {}", TABLES.map(|(name, _)| format!("{name}.csv")).join(", "), theory::FILE);
     let table = file.strip_suffix(".csv").ok_or_else(|| format!("expected one of {}", known()))?;
     let schema =
         schema(table).ok_or_else(|| format!("unknown reference table: expected one of {}", known()))?;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, StringArray};
 use chrono::{DateTime, Utc};
 use rettidig_event::Topic;
-use rettidig_model::catalogue::Domain;
+use rettidig_model::catalogue::{Domain, Making};
 use rettidig_model::contract::{Table, tables};
 use rettidig_model::session::Session;
 use rettidig_model::{Layer, Model, SourceFile};
@@ -134,7 +134,10 @@ fn local_rows(model: &Model, text: &str) -> RecordBatch {
 async fn with_persons(model: &Model, golden: &Golden, mut tables: Tables) -> Tables {
     let Some(text) = section(&golden.text, LOCAL) else { return tables };
     let rows = local_rows(model, text);
-    tables.remove(LOCAL);
+    // What is made of persons is made of these rows alone.
+    for made in [Making::Monthly, Making::AfterMonths].into_iter().flat_map(|making| model.made(making)) {
+        tables.remove(made.name.as_str());
+    }
     let months = BTreeMap::from([(LOCAL, vec![rows.clone()])]);
     let as_of = NOW.parse::<DateTime<Utc>>().expect("instant").date_naive();
     let after = model.evaluate_after_months(&tables, &months, as_of, &BTreeMap::new()).await;

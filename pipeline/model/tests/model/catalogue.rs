@@ -2,7 +2,7 @@
 
 use rettidig_model::{Model, SourceFile};
 
-fn with(path: &str, from: &str, to: &str) -> String {
+pub(crate) fn with(path: &str, from: &str, to: &str) -> String {
     let mut files: Vec<SourceFile> = Model::embedded_files();
     let file = files.iter_mut().find(|file| file.path == path).expect("the file");
     assert!(file.text.contains(from), "{path} holds {from}");

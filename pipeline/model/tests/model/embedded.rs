@@ -42,7 +42,9 @@ async fn no_events_give_empty_tables_of_the_promised_form() {
     assert_eq!(tables.len(), contract::tables().count());
     for table in contract::tables() {
         let batch = &tables[table.name];
-        assert_eq!(batch.num_rows(), 0, "{}", table.name);
+        // The tree of goals stands without any figure.
+        let stands = matches!(table.name, "theory_of_change" | "goals");
+        assert_eq!(batch.num_rows() > 0, stands, "{}", table.name);
         assert_eq!(batch.schema(), table.schema(), "{}", table.name);
     }
 }

@@ -3,3 +3,6 @@
 mod catalogue;
 mod disclosure;
 mod embedded;
+mod goals;
+mod page;
+mod theory;

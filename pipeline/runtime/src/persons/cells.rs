@@ -232,23 +232,32 @@ impl CellStore {
         self.0.iter_mut().map(|(name, measure)| Ok((name.clone(), measure.unsorted()?))).collect()
     }
 
-    /// The cells of some measures without breakdowns.
+    /// The cells of some measures that indicators are made of: totals, and of the months from `first_month` on breakdowns of
+    /// those measures that have them shown.
     ///
     /// # Errors
     /// Only if Arrow fails, which is a bug.
-    pub fn totals(&self, is_wanted: &dyn Fn(&str) -> bool) -> Result<Self, RuntimeError> {
+    pub fn shown(&self, model: &Model, first_month: i64) -> Result<Self, RuntimeError> {
+        let (needed, broken_down) = (model.published_inputs(), model.published_breakdowns());
         let mut totals = self.empty_like()?;
-        for (name, measure) in self.0.iter().filter(|(name, _)| is_wanted(name)) {
+        for (name, measure) in self.0.iter().filter(|(name, _)| needed.contains(name.as_str())) {
             let rows = measure.rows()?;
-            let total =
-                match rows.column_by_name("breakdown").and_then(|column| column.as_string_opt::<i32>()) {
-                    Some(breakdown) => {
-                        let keep: BooleanArray =
-                            breakdown.iter().map(|value| Some(value == Some("total"))).collect();
-                        filter_record_batch(&rows, &keep)?
-                    }
-                    None => rows,
-                };
+            let breakdown = rows.column_by_name("breakdown").and_then(|column| column.as_string_opt::<i32>());
+            let month =
+                rows.column_by_name("month").and_then(|column| column.as_primitive_opt::<Int64Type>());
+            let total = match breakdown {
+                Some(breakdown) => {
+                    let is_shown = |row: usize| {
+                        broken_down.contains(name.as_str())
+                            && month.is_some_and(|month| month.value(row) >= first_month)
+                    };
+                    let keep: BooleanArray = (0..rows.num_rows())
+                        .map(|row| Some(breakdown.value(row) == "total" || is_shown(row)))
+                        .collect();
+                    filter_record_batch(&rows, &keep)?
+                }
+                None => rows,
+            };
             if let Some(measure) = totals.0.get_mut(name) {
                 measure.add(&total, 1)?;
             }

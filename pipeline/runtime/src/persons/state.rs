@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rettidig_model::Model;
+use rettidig_model::local::local_months;
 use rettidig_model::persons::{Cells, Parameters};
 
 use super::{CellStore, Contribution, Limits, LogFiles, PersonsEntry, wakes};
@@ -16,7 +17,7 @@ pub struct State {
     model: Arc<Model>,
     limits: Limits,
     cells: CellStore,
-    /// The totals among them that indicators are made of: a small part, looked through at every epoch.
+    /// Those among them that indicators are made of: a small part, looked through at every epoch.
     totals: CellStore,
     files: LogFiles,
     entry: PersonsEntry,
@@ -85,12 +86,12 @@ impl State {
     ) -> Result<Self, RuntimeError> {
         let mut state = Self::empty(store, model, limits).await?;
         state.files = entry.log_files(&state.store).await?;
+        state.with = Some(with);
         if same_model {
             state.cells.read(&state.store, &entry.cells).await?;
             state.totals = state.totals_of(&state.cells)?;
         }
         state.entry = entry.clone();
-        state.with = Some(with);
         Ok(state)
     }
 
@@ -141,8 +142,9 @@ impl State {
     }
 
     fn totals_of(&self, cells: &CellStore) -> Result<CellStore, RuntimeError> {
-        let needed = self.model.published_inputs();
-        cells.totals(&|measure| needed.contains(measure))
+        // The day only moves on: a month that is too old to be shown is not asked for again.
+        let first_month = self.with.as_ref().map_or(i64::MIN, |with| *local_months(with.as_of).start());
+        cells.shown(&self.model, first_month)
     }
 
     /// Cells of nobody.
