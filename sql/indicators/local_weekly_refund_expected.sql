@@ -3,13 +3,13 @@
 -- unit: kr.
 -- why: the state refund that the ladder promises for each week; a month's weeks are shown together or not at all
 -- danish: Forventet refusion pr. uge
--- source: ours (pipeline/docs/decisions, budgets, 5); measure refund_weeks
+-- source: ours (pipeline/docs/decisions, budgets, 6); measure refund_weeks
 -- feeds: local-persons
 -- areas: none
 -- adds_over: none
 -- better: none
 -- lag_today: there is no official figure of this definition
--- lag_here: seconds after the delivery
+-- lag_here: seconds after the delivery, once the week is over
 WITH cells AS (
     SELECT * FROM area_refund_weeks WHERE persons > 0
 )
