@@ -7,6 +7,7 @@ mod cluster;
 mod config;
 mod demo;
 mod door;
+mod explain;
 mod letters;
 mod output;
 mod persons;
@@ -72,8 +73,14 @@ enum Command {
     Theory(Data),
     /// Compute everything again from the log and compare cell by cell with the newest epoch.
     Recompute(Recompute),
-    /// Show which events and files made a published value.
-    Explain(Explain),
+    /// Show why a published value differs from another: of two instants, or of two periods. The difference splits into real change,
+    /// late data, corrections, definition change and denominator change, with the events behind each.
+    Explain(explain::Explain),
+    /// Who asked `explain` about figures that are made of records of persons.
+    Audit {
+        #[command(subcommand)]
+        audit: explain::Audit,
+    },
     /// Take canonical events from files straight into the log, without Kafka: NDJSON or Parquet, named after their topic
     /// (payments…, cases…, income…, official…, deliveries…).
     Load(Load),
@@ -195,27 +202,6 @@ struct Query {
     data: Data,
 }
 
-#[derive(Debug, Args)]
-struct Explain {
-    /// Indicator, e.g. full_time_unemployed.
-    #[arg(long)]
-    indicator: String,
-    /// municipality, jobcentre, cluster, region or country.
-    #[arg(long, default_value = "jobcentre")]
-    area_kind: String,
-    /// Code of the area, e.g. 0851.
-    #[arg(long)]
-    area: String,
-    /// Benefit, e.g. total, unemployment, cash.
-    #[arg(long, default_value = "total")]
-    benefit: String,
-    /// Period, e.g. 2026-07.
-    #[arg(long)]
-    period: String,
-    #[command(flatten)]
-    data: Data,
-}
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let level = match cli.command {
@@ -266,7 +252,8 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Query(query) => stoppable(tools::query(&query)).await?,
         Command::Theory(data) => tools::theory(&data).await?,
         Command::Recompute(recompute) => return stoppable(tools::recompute(&recompute)).await,
-        Command::Explain(explain) => tools::explain(&explain).await?,
+        Command::Explain(explain) => explain::explain(&explain).await?,
+        Command::Audit { audit } => return explain::audit(&audit),
         Command::Load(load) => door::load_files(&load).await?,
         Command::DeadLetters(letters) => return letters::dead_letters(&letters).await,
         Command::Ballista { process } => cluster::run(process).await?,

@@ -1,4 +1,4 @@
-//! `check`, `query`, `recompute`, `explain`: they read committed epochs and print.
+//! `check`, `query`, `recompute`: they read committed epochs and print.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,17 +10,16 @@ use rettidig_cluster::WholeLog;
 use rettidig_model::Model;
 use rettidig_model::contract::Table;
 use rettidig_model::session::Session;
-use rettidig_runtime::explain::{Question, explain as explain_value};
 use rettidig_runtime::{Manifest, Store, preflight, recompute as recomputation};
 use serde_json::json;
 
 use crate::config::Config;
 use crate::output::{line, remark};
 use crate::run::Role;
-use crate::{Data, Explain, Query, Recompute, theory};
+use crate::{Data, Query, Recompute, theory};
 
 /// Opens a folder that must be there already.
-fn open(folder: &Path) -> anyhow::Result<Store> {
+pub fn open(folder: &Path) -> anyhow::Result<Store> {
     anyhow::ensure!(
         folder.join("epochs").is_dir(),
         "{} holds no epochs: run `rettidig demo --once --data {0}` or name another folder with --data",
@@ -157,41 +156,4 @@ pub async fn recompute(recompute: &Recompute) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(if comparison.mismatches == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Explains a value.
-pub async fn explain(question: &Explain) -> anyhow::Result<()> {
-    let store = open(&question.data.data)?;
-    let asked = Question {
-        indicator: question.indicator.clone(),
-        area_kind: question.area_kind.clone(),
-        area: question.area.clone(),
-        benefit: question.benefit.clone(),
-        period: question.period.clone(),
-    };
-    let answer = explain_value(&store, &Model::embedded()?, &asked).await?;
-    if question.data.json {
-        return Ok(line(&serde_json::to_string_pretty(&answer)?)?);
-    }
-    line(&format!("defined by {}, fed by {}", answer.definition, answer.source))?;
-    for known in &answer.values {
-        let value = known.value.map_or_else(|| "-".to_owned(), |value| value.to_string());
-        line(&format!(
-            "published  {value} ({}) known since {} (epoch {})",
-            known.status, known.known_at, known.epoch
-        ))?;
-    }
-    for event in &answer.events {
-        line(&format!(
-            "event      partition {} offset {}  area {:04}  {} = {}  retrieved {}  in {}",
-            event.partition,
-            event.offset,
-            event.area,
-            event.measure,
-            event.value.as_deref().unwrap_or("-"),
-            event.retrieved_at,
-            event.file,
-        ))?;
-    }
-    Ok(())
 }

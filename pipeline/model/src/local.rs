@@ -161,15 +161,15 @@ fn optional(column: &Int64Array, row: usize) -> Option<i64> {
 }
 
 impl Model {
-    /// The indicators of persons before disclosure control.
-    async fn local_rows(&self, derived: &Cells) -> Result<LocalRows, ModelError> {
+    /// The indicators of persons before disclosure control, or one of them.
+    async fn local_rows(&self, derived: &Cells, only: Option<&str>) -> Result<LocalRows, ModelError> {
         let session = Session::default();
         for (name, batch) in derived {
             session.register(name, batch.clone())?;
         }
         let mut rows = Vec::new();
         let models = self.layer(Layer::Published).filter(|model| model.domain == Domain::Person);
-        for model in models {
+        for model in models.filter(|model| only.is_none_or(|only| only == model.name)) {
             let batch = session.query(&model.name, &model.sql).await?;
             let broken = |column: &str| ModelError::Contract {
                 model: model.path.clone(),
@@ -209,6 +209,19 @@ impl Model {
         Ok(LocalRows(rows))
     }
 
+    /// What derived cells give for one indicator, by month. It has not passed disclosure control: for comparisons only.
+    ///
+    /// # Errors
+    /// As [`Model::continue_local`].
+    pub async fn local_contents(
+        &self,
+        derived: &Cells,
+        indicator: &str,
+    ) -> Result<BTreeMap<i64, BTreeMap<CellKey, Content>>, ModelError> {
+        let rows = self.local_rows(derived, Some(indicator)).await?;
+        Ok(rows.contents(&rows.digests().into_keys().collect()))
+    }
+
     /// Brings what is shown to new derived cells, which are those of `months`: the others stay as they are. Months go that are
     /// too old for [`local_months`]; in the others nothing that was shown goes away: a count becomes zero, what is made of
     /// counts is missing.
@@ -223,7 +236,7 @@ impl Model {
         as_of: NaiveDate,
         (known_at, epoch): (i64, u64),
     ) -> Result<LocalMonths, ModelError> {
-        let rows = self.local_rows(derived).await?;
+        let rows = self.local_rows(derived, None).await?;
         let mut digests = rows.digests();
         let mut after = LocalMonths::new();
         for (month, shown) in before.range(local_months(as_of)) {
@@ -275,7 +288,7 @@ impl Model {
     /// # Errors
     /// As [`Model::continue_local`].
     pub async fn check_local(&self, derived: &Cells, shown: &LocalMonths) -> Result<(u64, u64), ModelError> {
-        let rows = self.local_rows(derived).await?;
+        let rows = self.local_rows(derived, None).await?;
         let contents = rows.contents(&rows.digests().into_keys().collect());
         let structures = self.structures();
         let (mut compared, mut mismatches) = (0, 0);

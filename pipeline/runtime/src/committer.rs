@@ -34,7 +34,7 @@ use crate::persons::{
     Added, CellStore, Changed, Contribution, Limits, State, Written, note_positions, parameters_of,
 };
 use crate::store::{Store, sha256_hex};
-use crate::{RuntimeError, orphans, publish};
+use crate::{RuntimeError, definitions, orphans, publish};
 
 mod tables;
 
@@ -475,6 +475,9 @@ impl Committer {
         let Brought { with, contributions, changed, .. } = brought;
         let (as_of, at) = (with.as_of, self.clock.now());
         let (epoch, redefined) = (self.next_epoch(), self.is_redefined());
+        if let (true, Some((last, _))) = (redefined, &self.newest) {
+            definitions::keep(&self.store, last).await?;
+        }
         let keys = if redefined { self.groups.keys().cloned().collect() } else { self.batch.touched.clone() };
         // What is made of the same figures by the same definitions is the same.
         let known = if redefined { BTreeMap::new() } else { self.digests_of(&keys) };

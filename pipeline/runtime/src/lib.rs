@@ -4,11 +4,12 @@
 //! touch, the [`committer`] evaluates the groups of figures and commits an epoch through [`store`] and [`manifest`], [`publish`]
 //! replaces the files that plain readers open. [`engine`] is both in one process, driven by [`worker`]; [`roles`] are processes of
 //! their own. [`load`] is the door beside Kafka, [`letters`] the way back for what was put aside. [`recompute`] and [`explain`] read
-//! committed epochs only.
+//! committed epochs only; who reads records of persons is written down in [`reads`].
 
 pub mod aside;
 pub mod codes;
 pub mod committer;
+mod definitions;
 pub mod engine;
 pub mod error;
 pub mod explain;
@@ -25,6 +26,7 @@ mod orphans;
 pub mod persons;
 pub mod preflight;
 pub mod publish;
+pub mod reads;
 pub mod recompute;
 pub mod roles;
 pub mod store;

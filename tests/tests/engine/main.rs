@@ -5,6 +5,7 @@ mod architecture;
 mod budgets;
 mod dead_letters;
 mod drift;
+mod explain;
 mod faults;
 mod golden;
 mod measure_goldens;

@@ -114,21 +114,91 @@ fn a_full_recomputation_agrees_cell_by_cell() {
     assert!(cells > 1_000_000, "{text}");
 }
 
+fn explained(arguments: &[&str], folder: &Path) -> serde_json::Value {
+    let arguments = [&["explain", "--json"], arguments].concat();
+    serde_json::from_str(&stdout(&run(&arguments, folder))).expect("JSON")
+}
+
+/// The millionths of each part by its causes.
+fn parts(answer: &serde_json::Value) -> BTreeMap<String, Option<i64>> {
+    let parts = answer["parts"].as_array().expect("parts").iter();
+    let causes = |part: &serde_json::Value| {
+        let causes = part["causes"].as_array().expect("causes").iter();
+        causes.map(|cause| cause.as_str().expect("a cause")).collect::<Vec<_>>().join("+")
+    };
+    parts.map(|part| (causes(part), part["micro"].as_i64())).collect()
+}
+
 #[test]
-fn explain_names_the_events_and_files() {
+fn explain_splits_the_release_and_names_the_events() {
     let (folder, _, _) = undisturbed();
-    let arguments =
-        ["explain", "--json", "--indicator", "full_time_unemployed", "--area", "0155", "--period", "2026-06"];
-    let answer: serde_json::Value = serde_json::from_str(&stdout(&run(&arguments, folder))).expect("JSON");
+    // The country's June rose from 88,080 to 89,907 when July was published: a told figure was told otherwise.
+    let june = [
+        "--indicator",
+        "full_time_unemployed",
+        "--area-kind",
+        "country",
+        "--area",
+        "0000",
+        "--period",
+        "2026-06",
+    ];
+    let answer = explained(&june, folder);
+    assert_eq!(
+        (answer["from"]["value"].as_str(), answer["to"]["value"].as_str()),
+        (Some("88080"), Some("89907"))
+    );
+    assert_eq!(answer["difference_micro"], 1_827_000_000_i64);
+    let expected = [
+        ("real", Some(0)),
+        ("late", Some(0)),
+        ("correction", Some(1_827_000_000)),
+        ("definition", Some(0)),
+        ("denominator", None),
+    ];
+    assert_eq!(parts(&answer), expected.map(|(cause, micro)| (cause.to_owned(), micro)).into());
     assert_eq!(answer["definition"], "sql/indicators/full_time_unemployed.sql");
-    let events = answer["events"].as_array().expect("events");
-    // Two municipalities, read at three polls.
-    assert_eq!(events.len(), 6, "{answer:#}");
-    assert!(events.iter().all(|event| folder.join(event["file"].as_str().expect("file")).exists()));
+    let correction = &answer["parts"][2];
+    assert_eq!(correction["events_total"], 1, "{answer:#}");
+    let event = &correction["events"][0];
+    assert_eq!(
+        (event["source"].as_str(), event["id"].as_str()),
+        (Some("jobindsats-y25i01"), Some("full_time_unemployed/0000"))
+    );
+    assert!(event["offset"].as_i64().is_some());
+    assert!(folder.join(event["file"].as_str().expect("file")).exists());
+
+    // From June to July, as both are known now: the world alone.
+    let july = explained(&[&june[..], &["--to-period", "2026-07"]].concat(), folder);
+    assert_eq!(july["difference_micro"], (91_583 - 89_907) * 1_000_000_i64);
+    assert_eq!(parts(&july)["real"], Some((91_583 - 89_907) * 1_000_000));
+    // From June as it was known before the release, to July: the correction of June is told apart.
+    let known = [
+        "--to-period",
+        "2026-07",
+        "--known-at",
+        "2026-08-19T06:00:00Z",
+        "--and-known-at",
+        "2026-08-25T00:00:00Z",
+    ];
+    let both = explained(&[&june[..], &known].concat(), folder);
+    assert_eq!(both["difference_micro"], (91_583 - 88_080) * 1_000_000_i64);
+    assert_eq!(
+        (parts(&both)["real"], parts(&both)["correction"]),
+        (Some(1_676_000_000), Some(1_827_000_000))
+    );
+
+    let text = stdout(&run(&[&["explain"], &june[..]].concat(), folder));
+    assert!(text.contains("corrections") && text.contains("full_time_unemployed/0000"), "{text}");
     let unknown =
         run(&["explain", "--indicator", "nonsense", "--area", "0101", "--period", "2026-06"], folder);
     assert_eq!(unknown.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("choose one of"));
+    let option = run(&[&["explain"], &june[..], &["--to-perod", "2026-07"]].concat(), folder);
+    assert_eq!(option.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&option.stderr).contains("--to-period"));
+    // Nobody's records were read.
+    assert_eq!(stdout(&run(&["audit", "verify"], folder)).split(' ').next(), Some("lines=0"));
 }
 
 /// Runs the demo again and again, killed at random instants of the first part of what an undisturbed run takes; each kill is
@@ -231,9 +301,103 @@ fn killed_in_the_stream_and_restarted_the_tables_are_the_same_bytes() {
         assert!(text.trim().ends_with("mismatches=0"), "{text}");
     }
 
+    explains_persons(&whole);
+
     let other = run(&["demo", "--once", "--days", "4", "--persons", "301"], &whole);
     assert!(!other.status.success(), "a folder holds one country");
     let error = String::from_utf8_lossy(&other.stderr).into_owned();
     assert!(error.contains("--persons 300") && error.contains("--data"), "{error}");
     assert_eq!(latest(&whole), expected, "and nothing happened to it");
+}
+
+/// Goal: what the table shows of persons can be explained, with a line of who asked, and without anybody's pseudonym. Method: the
+/// visible values with most persons behind them, as a user would ask; every pseudonym in the log is looked for in the answers.
+fn explains_persons(folder: &Path) {
+    let sql = "SELECT indicator, benefit, period, value FROM local_indicators WHERE area = '0000' AND value > 5 \
+               AND indicator IN ('local_recipients', 'local_full_time_persons', 'local_mean_running_weeks') \
+               AND period < '2026-08' ORDER BY period DESC, value DESC LIMIT 4";
+    let rows: serde_json::Value =
+        serde_json::from_str(&stdout(&run(&["query", "--json", sql], folder))).expect("JSON");
+    let rows = rows.as_array().expect("rows");
+    assert_eq!(rows.len(), 4, "{rows:?}");
+    let persons: serde_json::Value = serde_json::from_str(&stdout(&run(
+        &[
+            "query",
+            "--json",
+            "--on",
+            "local",
+            "SELECT DISTINCT encode(person, 'hex') AS person FROM log_tail \
+           UNION SELECT DISTINCT encode(person, 'hex') FROM log_settled",
+        ],
+        folder,
+    )))
+    .expect("JSON");
+    let persons: Vec<&str> =
+        persons.as_array().expect("persons").iter().map(|row| row["person"].as_str().expect("hex")).collect();
+    assert!(persons.len() > 50, "{} persons", persons.len());
+    for (number, row) in rows.iter().enumerate() {
+        let text = |name: &str| row[name].as_str().expect(name);
+        let value = [
+            "--indicator",
+            text("indicator"),
+            "--area-kind",
+            "country",
+            "--area",
+            "0000",
+            "--benefit",
+            text("benefit"),
+            "--period",
+            text("period"),
+            "--as",
+            "anna",
+            "--events",
+            "1000",
+        ];
+        let answer = explained(&value, folder);
+        let micro = answer["to"]["micro"].as_i64().expect("a value");
+        #[allow(clippy::cast_precision_loss, reason = "as the table does")]
+        let shown = micro as f64 / 1_000_000.0;
+        assert_eq!(Some(shown), row["value"].as_f64(), "the table shows it");
+        let sum: i64 = parts(&answer).values().flatten().sum();
+        assert_eq!(Some(sum), answer["difference_micro"].as_i64(), "{answer:#}");
+        let answer = answer.to_string();
+        assert!(persons.iter().all(|person| !answer.contains(person)), "{answer}");
+        let verified = stdout(&run(&["audit", "verify"], folder));
+        assert!(verified.starts_with(&format!("lines={} unfinished=0 ", number + 1)), "{verified}");
+    }
+    let lines = std::fs::read_to_string(folder.join("audit/explain.jsonl")).expect("lines");
+    let line: serde_json::Value = serde_json::from_str(lines.lines().last().expect("a line")).expect("JSON");
+    assert_eq!((line["as"].as_str(), line["question"]["area"].as_str()), (Some("anna"), Some("0000")));
+    assert!(
+        line["user"].is_string() && line["epoch"].is_u64() && !line.to_string().contains("micro"),
+        "{line}"
+    );
+
+    // A line that was changed is found, and where none can be written there is no answer.
+    std::fs::write(folder.join("audit/explain.jsonl"), lines.replacen("anna", "bent", 1)).expect("written");
+    let broken = run(&["audit", "verify"], folder);
+    assert_eq!(broken.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&broken.stderr).contains("line 2 of"));
+    std::fs::remove_dir_all(folder.join("audit")).expect("removed");
+    std::fs::write(folder.join("audit"), "in the way").expect("a file in the way");
+    let text = |name: &str| rows[0][name].as_str().expect(name);
+    let refused = run(
+        &[
+            "explain",
+            "--indicator",
+            text("indicator"),
+            "--area-kind",
+            "country",
+            "--area",
+            "0000",
+            "--benefit",
+            text("benefit"),
+            "--period",
+            text("period"),
+        ],
+        folder,
+    );
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(1), 0));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("nothing of persons is told without it"));
+    std::fs::remove_file(folder.join("audit")).expect("removed");
 }

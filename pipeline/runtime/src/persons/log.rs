@@ -103,6 +103,11 @@ impl PersonLog {
         &self.limits
     }
 
+    /// Where its files are.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// The buckets whose rows are kept.
     pub fn owned(&self) -> &Owned {
         &self.owned

@@ -32,6 +32,7 @@ pub use bulk::Spill;
 pub use cells::CellStore;
 pub use change::PersonChange;
 pub use contribution::Contribution;
+pub(crate) use file::index_of;
 pub use log::{LogChange, PersonLog};
 pub use owned::Owned;
 pub(crate) use shard::note_positions;

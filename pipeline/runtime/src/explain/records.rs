@@ -1,0 +1,147 @@
+//! Which records concern a value of persons: what an epoch knew of them, whose they are, and which are named as events.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::{Date32Type, Int32Type, Int64Type};
+use rettidig_event::person::{self, BUCKETS, PersonId, kind};
+use rettidig_model::calendar::{month_first, month_last};
+use rettidig_model::persons::unique;
+use rettidig_model::{Layer, Model, SqlModel};
+
+use super::knowledge::{Arrived, Counted, Loaded, Told, loaded_identities};
+use super::{EventBehind, Question};
+use crate::RuntimeError;
+use crate::groups::column;
+use crate::manifest::Manifest;
+use crate::persons::{Owned, PersonLog};
+
+/// What an epoch knew of the rows of the log.
+pub(super) async fn arrived(
+    log: &PersonLog,
+    newest: &Manifest,
+    manifest: &Manifest,
+    question: &Question,
+) -> Result<Arrived, RuntimeError> {
+    if manifest.epoch == newest.epoch {
+        return Ok(Arrived::All);
+    }
+    let mut counted = Counted::default();
+    for bucket in 0..BUCKETS {
+        let rows = log.bucket(bucket).await?;
+        let rows = take_record_batch(&rows, &UInt32Array::from(unique(&rows).order))?;
+        counted.add(&rows, &manifest.positions)?;
+    }
+    if let Some(arrived) = counted.arrived(manifest) {
+        return Ok(arrived);
+    }
+    let gone = |error| {
+        match error {
+        RuntimeError::Stop { .. } => question.stop(
+            format!("which of the loaded records epoch {} knew is not known any more", manifest.epoch),
+            "records of `rettidig load` stand on no topic; choose an instant before the first load or after the last one",
+        ),
+        error => error,
+    }
+    };
+    let (store, limits) = (log.store().clone(), *log.limits());
+    let files = manifest.persons.log_files(&store).await.map_err(gone)?;
+    let own = PersonLog::open(store, limits, Owned::all(), &files).await.map_err(gone)?;
+    let mut these = HashSet::new();
+    for bucket in 0..BUCKETS {
+        let rows = own.bucket(bucket).await.map_err(gone)?;
+        these.extend(loaded_identities(&rows)?.into_iter().flatten());
+    }
+    let loaded = Loaded::These(Arc::new(these));
+    Ok(Arrived::Before { positions: manifest.positions.clone(), loaded })
+}
+
+/// Whose records can be behind the value: persons with a record in one of the municipalities and, if the value is of a benefit, of it.
+pub(super) fn is_concerned(
+    rows: &RecordBatch,
+    benefit: Option<i32>,
+    members: &[BTreeSet<i32>; 2],
+) -> Result<bool, RuntimeError> {
+    let integer = |name: &str| column(rows, name).map(|column| column.as_primitive::<Int32Type>());
+    let (municipality, kinds, benefits) = (integer("municipality")?, integer("kind")?, integer("benefit")?);
+    let is_member = |row: usize| {
+        members.iter().any(|members| members.is_empty() || members.contains(&municipality.value(row)))
+    };
+    let is_of_benefit = |row: usize| {
+        benefit.is_none_or(|benefit| kinds.value(row) == kind::PAYMENT && benefits.value(row) == benefit)
+    };
+    Ok((0..rows.num_rows()).any(|row| is_member(row) && is_of_benefit(row)))
+}
+
+/// Which events may be behind the value.
+pub(super) struct Wanted {
+    pub(super) benefit: Option<i32>,
+    pub(super) months: [i64; 2],
+    pub(super) kinds: BTreeSet<i32>,
+}
+
+/// The kinds of rows that an indicator is made of: those of the staging models behind it.
+pub(super) fn kinds_of(model: &Model, indicator: &SqlModel) -> BTreeSet<i32> {
+    let mut needed: BTreeSet<&str> = indicator.reads.iter().map(String::as_str).collect();
+    let mut kinds = BTreeSet::new();
+    for model in model.models.iter().rev() {
+        if !needed.contains(model.name.as_str()) {
+            continue;
+        }
+        needed.extend(model.reads.iter().map(String::as_str));
+        if model.header.layer == Layer::Staging {
+            let (_, after) = model.sql.split_once("kind = ").unwrap_or_default();
+            kinds.extend(
+                after
+                    .split(|digit: char| !digit.is_ascii_digit())
+                    .next()
+                    .and_then(|kind| kind.parse::<i32>().ok()),
+            );
+        }
+    }
+    kinds
+}
+
+/// The events of a person that may be behind the value: of its kinds and its benefit, and if they were known before, of its
+/// periods.
+pub(super) fn events_of(
+    rows: &RecordBatch,
+    what: &[Told],
+    person: PersonId,
+    wanted: &Wanted,
+    events: &mut Vec<(PersonId, Told, EventBehind)>,
+) -> Result<(), RuntimeError> {
+    let (benefit, months) = (wanted.benefit, wanted.months);
+    let integer = |name: &str| column(rows, name).map(|column| column.as_primitive::<Int32Type>());
+    let text = |name: &str| column(rows, name).map(|column| column.as_string::<i32>());
+    let day = |name: &str| column(rows, name).map(|column| column.as_primitive::<Date32Type>());
+    let long = |name: &str| column(rows, name).map(|column| column.as_primitive::<Int64Type>());
+    let (topic, partition, benefits) = (integer("topic")?, integer("topic_partition")?, integer("benefit")?);
+    let (source, id, kinds) = (text("source")?, text("id")?, integer("kind")?);
+    let (from_day, to_day) = (day("from_day")?, day("to_day")?);
+    let (revision, offset) = (long("revision")?, long("topic_offset")?);
+    let first_day = months.into_iter().map(month_first).min().unwrap_or(0);
+    let last_day = months.into_iter().map(month_last).max().unwrap_or(0);
+    let is_wanted = |row: &usize| what[*row] != Told::After && wanted.kinds.contains(&kinds.value(*row));
+    for row in (0..rows.num_rows()).filter(is_wanted) {
+        let is_of_benefit =
+            benefit.is_none_or(|benefit| benefits.is_null(row) || benefits.value(row) == benefit);
+        let is_of_time = (from_day.is_null(row) || i64::from(from_day.value(row)) <= last_day)
+            && (to_day.is_null(row) || i64::from(to_day.value(row)) >= first_day);
+        if !is_of_benefit || (what[row] == Told::Before && (months[0] == months[1] || !is_of_time)) {
+            continue;
+        }
+        let of = usize::try_from(topic.value(row)).ok().and_then(|topic| person::TOPICS.get(topic));
+        let Some(of) = of else { continue };
+        let event = EventBehind {
+            source: source.value(row).to_owned(),
+            id: id.value(row).to_owned(),
+            revision: revision.value(row),
+            ..EventBehind::at(*of, partition.value(row), offset.value(row))
+        };
+        events.push((person, what[row], event));
+    }
+    Ok(())
+}
