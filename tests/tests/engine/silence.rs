@@ -231,11 +231,9 @@ async fn a_country_in_which_nobody_is_silent_is_complete() {
             let counts: Vec<u32> =
                 counts.lines().nth(1).expect("a row").split(',').map(|n| n.parse().expect("n")).collect();
             (areas, short) = (areas + counts[0], short + counts[1]);
-            println!("{persons} {today}: {counts:?}");
             let overdue = shown(&tables, "SELECT count(*) AS n FROM freshness WHERE late").await;
             late += overdue.lines().nth(1).expect("a row").parse::<u32>().expect("n");
         }
-        println!("{persons} persons: {areas} months of sources, {short} incomplete, {late} late");
         assert!(areas > 10_000, "{persons} persons: {areas} months of sources");
         assert!(
             short * 1_000 <= areas,
