@@ -1,6 +1,6 @@
 """The published tables as the checks see them: contract, locations, one loader per engine.
 
-`RETTIDIG_DATA` names a folder in which `rettidig demo --once --data DIR` has finished. Without it the
+`RETTIDIG_DATA` names a folder in which `rettidig demo --once --days 1 --speed 0 --persons 6000 --data DIR` has finished. Without it the
 checks that import this fail; they do not skip, because a gate that skips is no gate.
 
 The contract below is the only place in the checks that names columns and types.
@@ -80,6 +80,23 @@ COLUMNS: dict[str, dict[str, str]] = {
         "newest_period": TEXT,
         "months": INTEGER,
         "labour_force": INTEGER,
+    },
+    "creaming_guard": {
+        "area_kind": TEXT,
+        "area": TEXT,
+        "indicator": TEXT,
+        "benefit": TEXT,
+        "period": TEXT,
+        "target_value": FLOAT,
+        "value": FLOAT,
+        "status": TEXT,
+        "reached": BOOLEAN,
+        "hardest": TEXT,
+        "hardest_value": FLOAT,
+        "hardest_last_year": FLOAT,
+        "hardest_change_1y": FLOAT,
+        "hardest_status": TEXT,
+        "state": TEXT,
     },
     "scorecard": {
         "jobcentre": TEXT,
@@ -383,6 +400,7 @@ GRAIN: dict[str, list[str]] = {
     "indicators": list(CELL),
     "local_indicators": ["period", *(name for name in CELL if name != "period")],
     "labour_force": ["area_kind", "area"],
+    "creaming_guard": ["area_kind", "area", "indicator", "benefit", "period"],
     "scorecard": ["jobcentre", "benefit", "period"],
     "budget_follow_up": ["area_kind", "area", "service", "period"],
     "year_accounts": ["area_kind", "area", "service", "year"],
