@@ -36,7 +36,7 @@ fn text(column: &str, batch: &RecordBatch, place: usize, row: usize) -> String {
 
 /// A day as people write it.
 fn day_text(day: i64) -> String {
-    let day = i32::try_from(day).ok().and_then(|day| Date32Type::to_naive_date_opt(day));
+    let day = i32::try_from(day).ok().and_then(Date32Type::to_naive_date_opt);
     day.map_or_else(|| "?".to_owned(), |date| date.to_string())
 }
 
