@@ -299,7 +299,8 @@ async fn the_same_records_in_another_order_give_the_same_split() {
                 | "local_mean_running_weeks"
         );
         let is_month = matches!(text("period").value(row), "2026-05" | "2026-07");
-        if !is_wanted || !is_month || text("area_kind").value(row) != "country" || asked >= 12 {
+        let is_divided = text("breakdown").value(row) != "total";
+        if !is_wanted || is_divided || !is_month || text("area_kind").value(row) != "country" || asked >= 12 {
             continue;
         }
         let question = Question {

@@ -120,7 +120,7 @@ fn page(model: &Model) -> String {
         page,
         "\n## Figures made of payments, cases and wages\n\nTable `local_indicators`, grain {}. From a record's arrival to the committed \
          tables it takes seconds: on a day of 300,000 simulated persons {MEASURED} (`tests/bench/RESULTS.md`, which also has larger and \
-         slower runs). How long a municipality takes to deliver the record comes before that, and nothing here makes it shorter. A month \
+         slower runs; measured before there were tables made after the months, which have not been measured with it). How long a municipality takes to deliver the record comes before that, and nothing here makes it shorter. A month \
          is `provisional` until 31 days after its end.\n\n{}",
         grain("local_indicators"),
         head(&columns)
