@@ -21,7 +21,7 @@ use chrono::NaiveDate;
 
 use crate::calendar::{month_last, month_of, month_text};
 use crate::catalogue::{Domain, Layer, Model};
-use crate::disclosure::{CellKey, Content, HIDDEN_BELOW, Status, Structure, advance};
+use crate::disclosure::{CellKey, Content, HIDDEN_BELOW, Status, advance};
 use crate::error::ModelError;
 use crate::evaluation::date;
 use crate::persons::{Cells, day_of};
@@ -223,8 +223,8 @@ impl Model {
     }
 
     /// Brings what is shown to new derived cells, which are those of `months`: the others stay as they are. Months go that are
-    /// too old for [`local_months`]; in the others nothing that was shown goes away: a count becomes zero, what is made of
-    /// counts is missing.
+    /// too old for [`local_months`]; in the others a row goes with the last person behind it, as if nobody had ever been there, unless it was
+    /// hidden: that it stays.
     ///
     /// # Errors
     /// [`ModelError::Evaluation`] or [`ModelError::Contract`] if an indicator's SQL fails or has not the columns.
@@ -260,8 +260,8 @@ impl Model {
             }
             let mut contents = contents.remove(&month).unwrap_or_default();
             for (key, value) in &old.shown {
-                if !contents.contains_key(key) && value.content.status != Status::Missing {
-                    contents.insert(key.clone(), absent(&structures, key));
+                if !contents.contains_key(key) && value.content.status == Status::Hidden {
+                    contents.insert(key.clone(), NOBODY);
                 }
             }
             let hidden: BTreeSet<&CellKey> = old
@@ -290,7 +290,6 @@ impl Model {
     pub async fn check_local(&self, derived: &Cells, shown: &LocalMonths) -> Result<(u64, u64), ModelError> {
         let rows = self.local_rows(derived, None).await?;
         let contents = rows.contents(&rows.digests().into_keys().collect());
-        let structures = self.structures();
         let (mut compared, mut mismatches) = (0, 0);
         let nothing = (BTreeMap::new(), Arc::new(LocalMonth::default()));
         for month in contents.keys().chain(shown.keys()).collect::<BTreeSet<_>>() {
@@ -298,14 +297,15 @@ impl Model {
             let shown = &shown.get(month).unwrap_or(&nothing.1).shown;
             for key in contents.keys().chain(shown.keys()).collect::<BTreeSet<_>>() {
                 compared += 1;
-                let absent = absent(&structures, key);
-                let expected = contents.get(key).unwrap_or(&absent);
-                let is_right = shown.get(key).is_some_and(|value| {
-                    let is_small =
-                        expected.persons.is_some_and(|persons| 0 < persons && persons < HIDDEN_BELOW);
-                    let is_same = visible(&value.content) == visible(expected) && !is_small;
-                    value.content.status == Status::Hidden || is_same
-                });
+                let is_right = match (shown.get(key), contents.get(key)) {
+                    (Some(value), _) if value.content.status == Status::Hidden => true,
+                    (Some(value), Some(expected)) => {
+                        let is_small =
+                            expected.persons.is_some_and(|persons| 0 < persons && persons < HIDDEN_BELOW);
+                        visible(&value.content) == visible(expected) && !is_small
+                    }
+                    _ => false,
+                };
                 mismatches += u64::from(!is_right);
             }
         }
@@ -313,17 +313,14 @@ impl Model {
     }
 }
 
-/// What was there and is not any more: of a count nobody, which may be shown; a mean or a share of nobody is missing.
-fn absent(structures: &BTreeMap<String, Structure>, key: &CellKey) -> Content {
-    let is_count = structures.get(&key.indicator).is_some_and(|structure| structure.areas_add_up);
-    Content {
-        value_micro: is_count.then_some(0),
-        numerator: None,
-        denominator: None,
-        persons: Some(0),
-        status: if is_count { Status::Final } else { Status::Missing },
-    }
-}
+/// What was hidden and is not there any more: it stays hidden.
+const NOBODY: Content = Content {
+    value_micro: Some(0),
+    numerator: None,
+    denominator: None,
+    persons: Some(0),
+    status: Status::Final,
+};
 
 /// What of a content can be seen.
 fn visible(content: &Content) -> (Option<i64>, Option<i64>, Option<i64>, &'static str) {
