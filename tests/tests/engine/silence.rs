@@ -101,7 +101,7 @@ async fn late(tables: &Tables) -> String {
 
 async fn statuses(tables: &Tables) -> String {
     let query = "SELECT area_kind, area, period, value, status FROM local_indicators \
-                 WHERE indicator = 'local_recipients' AND period >= '2026-06' AND area_kind IN ('municipality', 'country') \
+                 WHERE indicator = 'local_recipients' AND breakdown = 'total' AND period >= '2026-06' AND area_kind IN ('municipality', 'country') \
                  ORDER BY area_kind, area, period";
     shown(tables, query).await + "\n"
 }
