@@ -215,8 +215,8 @@ fn killed(
     let kills: u32 = std::env::var("RETTIDIG_KILLS").ok().and_then(|s| s.parse().ok()).unwrap_or(4);
     eprintln!("RETTIDIG_KILL_SEED={seed} RETTIDIG_KILLS={kills}");
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut killed = 0;
-    let mut current = begin(0);
+    let (mut killed, mut begun) = (0, 0);
+    let mut current = begin(begun);
     while killed < kills {
         let mut child = rettidig()
             .args(arguments)
@@ -242,7 +242,8 @@ fn killed(
             Some(status) => {
                 assert!(status.success());
                 assert_eq!(&latest(&current), expected, "seed {seed}, after {killed} kills");
-                current = begin(killed);
+                begun += 1;
+                current = begin(begun);
             }
             None => {
                 child.kill().expect("kill -9");
