@@ -20,5 +20,5 @@ SELECT
     contacts_due * 1000000 AS value_micro,
     contacts_due AS numerator,
     CAST(NULL AS BIGINT) AS denominator,
-    contacts_due AS persons
+    persons_due AS persons
 FROM cells

@@ -20,5 +20,5 @@ SELECT
     tests * 1000000 AS value_micro,
     tests AS numerator,
     CAST(NULL AS BIGINT) AS denominator,
-    tests AS persons
+    persons_tested AS persons
 FROM cells

@@ -1,7 +1,7 @@
 -- layer: P
 -- grain: area_kind, area, month
 -- unit: tests
--- why: how many Danish tests were passed; none or some of few are hidden alike
+-- why: how many Danish tests were passed; hidden if those who are counted or those who are not are few
 -- danish: Beståede danskprøver
 -- source: contracts, measure tests_passed
 -- feeds: local-persons
@@ -20,6 +20,6 @@ SELECT
     tests_passed * 1000000 AS value_micro,
     tests_passed AS numerator,
     CAST(NULL AS BIGINT) AS denominator,
-    CASE WHEN tests_passed > 0 THEN tests_passed ELSE tests END AS persons
+    CASE WHEN persons_passed > 0 AND persons_failed > 0 THEN least(persons_passed, persons_failed) ELSE greatest(persons_passed, persons_failed) END AS persons
 FROM cells
 WHERE tests > 0

@@ -1,7 +1,7 @@
 -- layer: P
 -- grain: area_kind, area, benefit, month
 -- unit: spells
--- why: how many people are in wage employment 1 month after a benefit; none or some of few are hidden alike
+-- why: how many people are in wage employment 1 month after a benefit; hidden if those who are counted or those who are not are few
 -- danish: Beskæftigede 1 måned efter afsluttet forløb (antal)
 -- source: contracts, measure status_after
 -- feeds: local-persons
@@ -21,6 +21,6 @@ SELECT
     employed_1 * 1000000 AS value_micro,
     employed_1 AS numerator,
     CAST(NULL AS BIGINT) AS denominator,
-    CASE WHEN employed_1 > 0 THEN employed_1 ELSE known_1 END AS persons
+    CASE WHEN employed_1 > 0 AND (known_1 - employed_1) > 0 THEN least(employed_1, (known_1 - employed_1)) ELSE greatest(employed_1, (known_1 - employed_1)) END AS persons
 FROM cells
 WHERE known_1 > 0

@@ -1,7 +1,7 @@
 -- layer: P
 -- grain: area_kind, area, benefit, month
 -- unit: spells
--- why: how many people are in wage employment 12 months after a benefit; none or some of few are hidden alike
+-- why: how many people are in wage employment 12 months after a benefit; hidden if those who are counted or those who are not are few
 -- danish: Beskæftigede 12 måneder efter afsluttet forløb (antal)
 -- source: contracts, measure status_after
 -- feeds: local-persons
@@ -21,6 +21,6 @@ SELECT
     employed_12 * 1000000 AS value_micro,
     employed_12 AS numerator,
     CAST(NULL AS BIGINT) AS denominator,
-    CASE WHEN employed_12 > 0 THEN employed_12 ELSE known_12 END AS persons
+    CASE WHEN employed_12 > 0 AND (known_12 - employed_12) > 0 THEN least(employed_12, (known_12 - employed_12)) ELSE greatest(employed_12, (known_12 - employed_12)) END AS persons
 FROM cells
 WHERE known_12 > 0

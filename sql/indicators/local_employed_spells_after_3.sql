@@ -1,7 +1,7 @@
 -- layer: P
 -- grain: area_kind, area, benefit, month
 -- unit: spells
--- why: how many people are in wage employment 3 months after a benefit; none or some of few are hidden alike
+-- why: how many people are in wage employment 3 months after a benefit; hidden if those who are counted or those who are not are few
 -- danish: Beskæftigede 3 måneder efter afsluttet forløb (antal)
 -- source: contracts, measure status_after
 -- feeds: local-persons
@@ -21,6 +21,6 @@ SELECT
     employed_3 * 1000000 AS value_micro,
     employed_3 AS numerator,
     CAST(NULL AS BIGINT) AS denominator,
-    CASE WHEN employed_3 > 0 THEN employed_3 ELSE known_3 END AS persons
+    CASE WHEN employed_3 > 0 AND (known_3 - employed_3) > 0 THEN least(employed_3, (known_3 - employed_3)) ELSE greatest(employed_3, (known_3 - employed_3)) END AS persons
 FROM cells
 WHERE known_3 > 0

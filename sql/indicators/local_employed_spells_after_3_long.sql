@@ -1,7 +1,7 @@
 -- layer: P
 -- grain: area_kind, area, benefit, month
 -- unit: spells
--- why: how many people are in wage employment 3 months after more than a year on a benefit; none or some of few are hidden alike
+-- why: how many people are in wage employment 3 months after more than a year on a benefit; hidden if those who are counted or those who are not are few
 -- danish: Beskæftigede 3 måneder efter afsluttet forløb over 1 år (antal)
 -- source: ours (pipeline/docs/decisions, steering model, 4), as status_after of the contracts
 -- feeds: local-persons
@@ -21,6 +21,6 @@ SELECT
     employed_3_long * 1000000 AS value_micro,
     employed_3_long AS numerator,
     CAST(NULL AS BIGINT) AS denominator,
-    CASE WHEN employed_3_long > 0 THEN employed_3_long ELSE known_3_long END AS persons
+    CASE WHEN employed_3_long > 0 AND (known_3_long - employed_3_long) > 0 THEN least(employed_3_long, (known_3_long - employed_3_long)) ELSE greatest(employed_3_long, (known_3_long - employed_3_long)) END AS persons
 FROM cells
 WHERE known_3_long > 0

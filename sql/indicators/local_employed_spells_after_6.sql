@@ -1,7 +1,7 @@
 -- layer: P
 -- grain: area_kind, area, benefit, month
 -- unit: spells
--- why: how many people are in wage employment 6 months after a benefit; none or some of few are hidden alike
+-- why: how many people are in wage employment 6 months after a benefit; hidden if those who are counted or those who are not are few
 -- danish: Beskæftigede 6 måneder efter afsluttet forløb (antal)
 -- source: contracts, measure status_after
 -- feeds: local-persons
@@ -21,6 +21,6 @@ SELECT
     employed_6 * 1000000 AS value_micro,
     employed_6 AS numerator,
     CAST(NULL AS BIGINT) AS denominator,
-    CASE WHEN employed_6 > 0 THEN employed_6 ELSE known_6 END AS persons
+    CASE WHEN employed_6 > 0 AND (known_6 - employed_6) > 0 THEN least(employed_6, (known_6 - employed_6)) ELSE greatest(employed_6, (known_6 - employed_6)) END AS persons
 FROM cells
 WHERE known_6 > 0

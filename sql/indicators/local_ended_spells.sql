@@ -1,25 +1,35 @@
 -- layer: P
--- grain: area_kind, area, benefit, month
+-- grain: area_kind, area, benefit, month, breakdown, breakdown_value
 -- unit: spells
--- why: how many spells end; known only when the gap rule can no longer be bridged
+-- why: how many spells end, after how many weeks and to which next benefit; known only when the gap rule can no longer be bridged
 -- danish: Afsluttede forløb (egne udbetalinger)
--- source: contracts, measure ended
+-- source: contracts, measures ended and duration_band; next benefit: ours
 -- feeds: local-persons
 -- areas: sum
--- adds_over: none
+-- adds_over: breakdown
 -- better: up
 -- lag_today: not found
 -- lag_here: seconds after the delivery; an end is known when a whole calendar month without the benefit is over, 4 to 9 weeks after it
-WITH cells AS (
-    SELECT *, month_last("month") - month_first("month") + 1 AS days FROM area_months
+WITH totals AS (
+    SELECT * FROM area_months
+),
+groups AS (
+    SELECT * FROM area_end_groups
+),
+cells AS (
+    SELECT area_kind, area, benefit, "month", 'total' AS breakdown, 'total' AS breakdown_value, ended AS spells FROM totals
+    UNION ALL
+    SELECT area_kind, area, benefit, "month", breakdown, breakdown_value, spells FROM groups
 )
 SELECT
     area_kind,
     area,
     benefit,
     "month",
-    ended * 1000000 AS value_micro,
-    ended AS numerator,
+    breakdown,
+    breakdown_value,
+    spells * 1000000 AS value_micro,
+    spells AS numerator,
     CAST(NULL AS BIGINT) AS denominator,
-    ended AS persons
+    spells AS persons
 FROM cells

@@ -20,6 +20,7 @@ cells AS (
     SELECT area_kind, area, benefit, "month", 'total' AS breakdown, 'total' AS breakdown_value, covered_days, recipients FROM totals
     UNION ALL
     SELECT area_kind, area, benefit, "month", breakdown, breakdown_value, covered_days, recipients FROM groups
+    WHERE area_kind IN ('region', 'country')
 )
 SELECT
     area_kind,

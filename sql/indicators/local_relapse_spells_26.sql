@@ -21,6 +21,6 @@ SELECT
     relapse_26 * 1000000 AS value_micro,
     relapse_26 AS numerator,
     CAST(NULL AS BIGINT) AS denominator,
-    CASE WHEN relapse_26 > 0 THEN relapse_26 ELSE relapse_26_of END AS persons
+    CASE WHEN relapse_26 > 0 AND (relapse_26_of - relapse_26) > 0 THEN least(relapse_26, (relapse_26_of - relapse_26)) ELSE greatest(relapse_26, (relapse_26_of - relapse_26)) END AS persons
 FROM cells
 WHERE relapse_26_of > 0

@@ -21,6 +21,6 @@ SELECT
     relapse_52 * 1000000 AS value_micro,
     relapse_52 AS numerator,
     CAST(NULL AS BIGINT) AS denominator,
-    CASE WHEN relapse_52 > 0 THEN relapse_52 ELSE relapse_52_of END AS persons
+    CASE WHEN relapse_52 > 0 AND (relapse_52_of - relapse_52) > 0 THEN least(relapse_52, (relapse_52_of - relapse_52)) ELSE greatest(relapse_52, (relapse_52_of - relapse_52)) END AS persons
 FROM cells
 WHERE relapse_52_of > 0

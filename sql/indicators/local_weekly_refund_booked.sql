@@ -23,5 +23,5 @@ SELECT
     refund_oere AS numerator,
     100 AS denominator,
     -- Weeks add up to months, of which other figures are shown: one hidden week between shown ones could be worked out.
-    min(persons) OVER (PARTITION BY area_kind, area, "month") AS persons
+    min(CASE WHEN booked_persons > 0 THEN booked_persons ELSE persons END) OVER (PARTITION BY area_kind, area, "month") AS persons
 FROM cells

@@ -17,25 +17,20 @@ stocks AS (
 activated AS (
     SELECT * FROM activated WHERE breakdown = 'total'
 ),
-young AS (
-    SELECT * FROM under_30
-),
 areas AS (
     SELECT * FROM month_areas
 ),
 cells AS (
     SELECT
         municipality, benefit, "month", covered_days, recipients, 0 AS started, 0 AS ended, 0 AS open_end, 0 AS running_days,
-        0 AS activated_days, 0 AS young_days, 0 AS young_recipients
+        0 AS activated_days
     FROM covered
     UNION ALL
-    SELECT municipality, benefit, "month", 0, 0, started, ended, 0, 0, 0, 0, 0 FROM flows
+    SELECT municipality, benefit, "month", 0, 0, started, ended, 0, 0, 0 FROM flows
     UNION ALL
-    SELECT municipality, benefit, "month", 0, 0, 0, 0, open_end, running_days, 0, 0, 0 FROM stocks
+    SELECT municipality, benefit, "month", 0, 0, 0, 0, open_end, running_days, 0 FROM stocks
     UNION ALL
-    SELECT municipality, benefit, "month", 0, 0, 0, 0, 0, 0, activated_days, 0, 0 FROM activated
-    UNION ALL
-    SELECT municipality, benefit, "month", 0, 0, 0, 0, 0, 0, 0, under_30_days, under_30_recipients FROM young
+    SELECT municipality, benefit, "month", 0, 0, 0, 0, 0, 0, activated_days FROM activated
 )
 SELECT
     areas.area_kind,
@@ -48,9 +43,7 @@ SELECT
     sum(cells.ended) AS ended,
     sum(cells.open_end) AS open_end,
     sum(cells.running_days) AS running_days,
-    sum(cells.activated_days) AS activated_days,
-    sum(cells.young_days) AS young_days,
-    sum(cells.young_recipients) AS young_recipients
+    sum(cells.activated_days) AS activated_days
 FROM cells
 INNER JOIN areas ON cells.municipality = areas.municipality AND cells."month" = areas."month"
 GROUP BY areas.area_kind, areas.area, cells.benefit, cells."month"

@@ -21,7 +21,8 @@ SELECT
     weeks.monday,
     sum(weeks.refund_expected_oere) AS refund_expected_oere,
     sum(weeks.refund_oere) AS refund_oere,
-    sum(weeks.persons) AS persons
+    sum(weeks.persons) AS persons,
+    sum(weeks.booked_persons) AS booked_persons
 FROM weeks
 INNER JOIN areas ON weeks.municipality = areas.municipality AND weeks."month" = areas."month"
 CROSS JOIN as_of_date

@@ -13,6 +13,7 @@ SELECT
     monday,
     sum(refund_expected_oere) AS refund_expected_oere,
     sum(refund_oere) AS refund_oere,
-    count(*) AS persons
+    count(*) AS persons,
+    sum(CASE WHEN refund_oere <> 0 THEN 1 ELSE 0 END) AS booked_persons
 FROM refunds
 GROUP BY municipality, month_of(monday), monday

@@ -14,7 +14,7 @@ as_of_date AS (
 durations AS (
     SELECT
         starts.benefit,
-        starts.first_month / 3 AS start_quarter,
+        starts."month" / 3 AS start_quarter,
         CASE WHEN starts.ended_week >= 0 THEN starts.ended_week ELSE (as_of_date.as_of_day - starts.first_day + 1) / 7 END AS weeks,
         CASE WHEN starts.ended_week >= 0 THEN 1 ELSE 0 END AS is_ended,
         starts.spells

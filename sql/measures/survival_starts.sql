@@ -1,7 +1,7 @@
 -- layer: A
--- grain: benefit, first_month, first_day, ended_week
+-- grain: benefit, month, first_day, ended_week
 -- unit: spells
--- why: spells by when they began and, if they ended, after how many weeks; open ones by day, so that time passing touches nobody
+-- why: spells by the quarter (its first month) in which they began and, if they ended, after how many weeks; open ones by day, so that time passing touches nobody
 -- danish: Grundlag for overlevelseskurver
 -- source: ours; survival is made of it
 WITH spells AS (
@@ -9,7 +9,7 @@ WITH spells AS (
 )
 SELECT
     benefit,
-    first_month,
+    first_month / 3 * 3 AS "month",
     CASE WHEN is_ended THEN 0 ELSE first_day END AS first_day,
     CASE WHEN is_ended THEN (last_day - first_day + 1) / 7 ELSE -1 END AS ended_week,
     count(*) AS spells

@@ -30,6 +30,7 @@ SELECT
     record,
     amount_oere,
     refund_oere,
+    record = 0 AS is_ledger,
     amount_oere > 0 AS is_counting,
     latest / 1000 AS "rank",
     latest % 1000 AS municipality

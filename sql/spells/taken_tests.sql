@@ -10,8 +10,15 @@ WITH tests AS (
 ),
 as_of_date AS (
     SELECT * FROM as_of
+),
+taken AS (
+    SELECT tests.person, tests."rank", tests.municipality, month_of(tests.test_day) AS "month", tests.passed
+    FROM tests
+    CROSS JOIN as_of_date
+    WHERE tests.test_day <= as_of_date.as_of_day
 )
-SELECT tests.person, tests."rank", tests.municipality, month_of(tests.test_day) AS "month", tests.passed
-FROM tests
-CROSS JOIN as_of_date
-WHERE tests.test_day <= as_of_date.as_of_day
+SELECT
+    *,
+    row_number() OVER (PARTITION BY person, municipality, "month" ORDER BY "rank") = 1 AS is_first,
+    row_number() OVER (PARTITION BY person, municipality, "month", passed ORDER BY "rank") = 1 AS is_first_of_kind
+FROM taken

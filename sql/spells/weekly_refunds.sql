@@ -6,7 +6,8 @@
 -- source: Act 994 of 30 August 2015 § 3; pipeline/docs/decisions, person-level measures, 20; sql/reference/refund_ladder.csv
 -- local: person
 WITH intervals AS (
-    SELECT *, unnest(range(monday_of(from_day), monday_of(to_day) + 1, 7)) AS monday FROM intervals
+    -- records of benefit periods tell no refund: none is to be looked for
+    SELECT *, unnest(range(monday_of(from_day), monday_of(to_day) + 1, 7)) AS monday FROM intervals WHERE is_ledger
 ),
 pieces AS (
     SELECT *, unnest(range(monday_of(from_day), monday_of(to_day) + 1, 7)) AS monday FROM ladder_numbers

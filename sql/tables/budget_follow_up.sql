@@ -29,7 +29,7 @@ shown AS (
 ranks AS (
     SELECT * FROM (VALUES (0, 'final'), (1, 'provisional'), (2, 'incomplete'), (3, 'hidden'), (4, 'missing')) AS ranks ("rank", status)
 ),
--- The months of each budget that are over and that figures are shown for.
+-- The months that are over of each budget whose January is still shown: without it the year would not be whole.
 months AS (
     SELECT
         budgets.*,
@@ -46,7 +46,7 @@ months AS (
     CROSS JOIN as_of_date
     CROSS JOIN shown
     WHERE
-        month_text((budgets."year" - 1970) * 12 + numbers.month_of_year - 1) >= shown.first_period
+        month_text((budgets."year" - 1970) * 12) >= shown.first_period
         AND month_last((budgets."year" - 1970) * 12 + numbers.month_of_year - 1) <= as_of_date.as_of_day
 ),
 -- A benefit without a row is a benefit that nobody was on; without any row nothing is known.

@@ -23,14 +23,21 @@ bases AS (
     INNER JOIN newest ON budgets.area = newest.area AND budgets.benefit = newest.benefit AND budgets."year" = newest."year"
 ),
 -- The refund that the ladder promises is nearer to what is lost in the end than what has been booked so far.
+dated AS (
+    SELECT
+        *,
+        CAST(month_last((CAST("year" AS BIGINT) - 1970) * 12 + 11) - month_first((CAST("year" AS BIGINT) - 1970) * 12) + 1 AS DOUBLE) AS days_of_year,
+        CAST(month_last((CAST("year" AS BIGINT) - 1970) * 12 + months - 1) - month_first((CAST("year" AS BIGINT) - 1970) * 12) + 1 AS DOUBLE) AS days_of_months
+    FROM bases
+),
 units AS (
     SELECT
         *,
-        full_time_years * 12.0 / months AS clients,
+        full_time_years * days_of_year / days_of_months AS clients,
         CASE WHEN full_time_years > 0.0 THEN support_oere / full_time_years END AS support_per_year_oere,
         CASE WHEN full_time_years > 0.0 THEN coalesce(refund_expected_oere, refund_booked_oere) / full_time_years END AS refund_per_year_oere,
         CASE WHEN full_time_years > 0.0 THEN (administration_oere + activity_oere) / full_time_years END AS effort_per_year_oere
-    FROM bases
+    FROM dated
 ),
 computed AS (
     SELECT
@@ -76,7 +83,7 @@ SELECT
     support_saved_oere - refund_lost_oere + effort_saved_oere AS saved_oere,
     support_saved_oere - refund_lost_oere + effort_saved_oere - effort_cost_oere AS net_oere,
     CASE WHEN whole_return_oere > 0.0 THEN cost_oere / whole_return_oere * 1000.0 END AS break_even_permille,
-    -- the effort is paid evenly over its months, the saving comes evenly over those of the effect
+    -- the saving comes evenly over the months of the effect; paid back is the whole cost
     CASE
         WHEN support_saved_oere - refund_lost_oere + effort_saved_oere >= effort_cost_oere AND effort_cost_oere > 0
             THEN delay_months + CAST(ceil(cost_oere * effect_months / (support_saved_oere - refund_lost_oere + effort_saved_oere)) AS BIGINT)

@@ -67,6 +67,7 @@ months AS (
         greatest(own."rank", around."rank", CASE WHEN around.regions = rules.regions THEN 0 ELSE 4 END) AS "rank",
         rules.amount_oere,
         rules.first_day,
+        month_of(rules.first_day) AS rule_month,
         rules.last_day
     FROM own
     INNER JOIN around
@@ -81,9 +82,12 @@ compared AS (
     SELECT
         months.area_kind,
         months.area,
+        months.valid_from,
         months.period,
         months."year",
         months.month_of_year,
+        -- of a rule that begins within a year, the first month that ends in it
+        greatest(months.rule_month - (months."year" - 1970) * 12, 0) AS months_before,
         months.days,
         months.amount_oere,
         months.own_days,
@@ -110,14 +114,14 @@ to_date AS (
     SELECT
         *,
         max("rank") OVER from_january AS rank_to_date,
-        count(*) OVER from_january = month_of_year AS is_whole,
+        count(*) OVER from_january = month_of_year - months_before AS is_whole,
         sum(days) OVER from_january AS days_sum,
         sum(own_days) OVER from_january AS own_sum,
         sum(rest_days) OVER from_january AS rest_sum,
         sum(own_days_before) OVER from_january AS own_sum_before,
         sum(rest_days_before) OVER from_january AS rest_sum_before
     FROM compared
-    WINDOW from_january AS (PARTITION BY area_kind, area, "year" ORDER BY month_of_year ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+    WINDOW from_january AS (PARTITION BY area_kind, area, valid_from, "year" ORDER BY month_of_year ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
 ),
 expected AS (
     SELECT

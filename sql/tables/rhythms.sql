@@ -38,7 +38,7 @@ ranked AS (
 ),
 -- Nearest rank of the 95th percentile.
 habits AS (
-    SELECT source, min(gap) AS usual_days FROM ranked WHERE places >= 20 AND place * 20 >= places * 19 GROUP BY source
+    SELECT source, min(gap) AS usual_days FROM ranked WHERE places >= 5 AND place * 20 >= places * 19 GROUP BY source
 ),
 newest AS (
     SELECT source, max(delivered_at) AS newest_delivery, max(period_end) AS newest_period_end, max(told_day) AS newest_day

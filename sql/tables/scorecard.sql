@@ -102,6 +102,7 @@ beside_cluster AS (
         own."month",
         own.result,
         own.status,
+        clusters.status AS cluster_status,
         own.value,
         own.last_value,
         own.level,
@@ -124,7 +125,10 @@ beside_cluster AS (
         AND own."month" = clusters."month"
         AND own.result = clusters.result
     LEFT JOIN prices ON own.benefit = prices.benefit AND own."month" = prices."month"
-    WHERE own.area_kind = 'jobcentre' AND own."month" >= month_of(as_of_date.as_of_day) - 12
+    -- A month that still runs is no whole month to compare.
+    WHERE own.area_kind = 'jobcentre'
+        AND own."month" >= month_of(as_of_date.as_of_day + 1) - 13
+        AND own."month" < month_of(as_of_date.as_of_day + 1)
 ),
 -- The potential is what the jobcentre has above the level of its cluster, at what it costs.
 four AS (
@@ -138,7 +142,11 @@ four AS (
     UNION ALL
     SELECT
         jobcentre, name, "cluster", benefit, period, 'potential' AS result,
-        CASE WHEN points_over * cost_of_point IS NULL THEN 'missing' ELSE status END AS status,
+        CASE
+            WHEN points_over * cost_of_point IS NOT NULL THEN status
+            WHEN 'hidden' IN (status, cluster_status) THEN 'hidden'
+            ELSE 'missing'
+        END AS status,
         points_over * cost_of_point AS value,
         last_points_over * cost_of_point AS last_value,
         points_over * cost_of_point AS level,

@@ -153,9 +153,9 @@ SELECT
     actual_to_date_oere AS actual_oere,
     activity_variance_to_date_oere AS activity_variance_oere,
     price_variance_to_date_oere AS price_variance_oere,
-    CAST(round(forecast_oere) AS BIGINT) AS forecast_oere,
-    CAST(round(forecast_oere - half_width_oere) AS BIGINT) AS forecast_low_oere,
-    CAST(round(forecast_oere + half_width_oere) AS BIGINT) AS forecast_high_oere,
+    CASE WHEN NOT is_over THEN CAST(round(forecast_oere) AS BIGINT) END AS forecast_oere,
+    CASE WHEN NOT is_over THEN CAST(round(forecast_oere - half_width_oere) AS BIGINT) END AS forecast_low_oere,
+    CASE WHEN NOT is_over THEN CAST(round(forecast_oere + half_width_oere) AS BIGINT) END AS forecast_high_oere,
     CASE WHEN months = 12 THEN actual_to_date_oere END AS account_oere,
     CASE
         WHEN months = 12 THEN status_to_date

@@ -33,11 +33,17 @@ HEADERS = {
         "area_kind", "area", "year", "contract_unit", "perspective", "goal", "danish", "indicator", "benefit",
         "zero_value", "target_value", "direction", "note",
     ],
+    "hardest_groups": ["indicator", "hardest", "hardest_benefit", "note"],
     "investments": [
         "investment", "danish", "area_kind", "area", "benefit", "scenario", "effort_months",
         "extra_activity_per_1000_clients", "price_oere", "effect_permille", "delay_months", "effect_months",
         "valid_from", "source",
     ],
+    "local_targets": [
+        "area_kind", "area", "indicator", "benefit", "zero_date", "zero_value", "target_date", "target_value",
+        "direction", "owner", "note",
+    ],
+    "official_pairs": ["indicator", "benefit", "official", "official_benefit", "difference"],
     "rewards": [
         "area_kind", "area", "rest_regions", "benefits", "amount_oere", "valid_from", "valid_to", "note",
     ],
@@ -79,7 +85,7 @@ def day_after(date: str) -> str:
 class Files(unittest.TestCase):
     def test_the_folder_holds_what_is_described(self):
         found = {p.stem for p in fixtures.REFERENCE.glob("*.csv")}
-        self.assertLessEqual(set(HEADERS), found)
+        self.assertEqual(set(HEADERS), found)
         text = (fixtures.REFERENCE / "README.md").read_text(encoding="utf-8")
         for name in found:
             self.assertIn(f"## `{name}.csv`", text, "each file has its paragraph")
@@ -274,6 +280,37 @@ class Budgets(unittest.TestCase):
                 self.assertIn(row["direction"], {"down", "up"})
                 self.assertTrue(target < zero if row["direction"] == "down" else target > zero)
                 self.assertIn("ours", row["note"])
+
+    def test_targets_of_figures_of_persons_are_of_known_figures_and_lie_on_their_side_of_the_zero_point(self):
+        keys = set()
+        for row in fixtures.reference("local_targets"):
+            key = (row["area_kind"], row["area"], row["indicator"], row["benefit"])
+            self.assertNotIn(key, keys)
+            keys.add(key)
+            self.assertIn(row["indicator"], indicators_of_persons())
+            self.assertIn(row["benefit"], BENEFITS | {"total"})
+            self.assertLess(row["zero_date"], row["target_date"])
+            zero, target = float(row["zero_value"]), float(row["target_value"])
+            self.assertTrue(zero >= target if row["direction"] == "down" else zero <= target, row)
+            self.assertIn("seed" if "seed" in row["note"] else "ours", row["note"])
+
+    def test_hardest_groups_are_known_figures(self):
+        known = {path.stem for path in (fixtures.REFERENCE.parent / "indicators").glob("*.sql")}
+        rows = fixtures.reference("hardest_groups")
+        self.assertEqual(len({row["indicator"] for row in rows}), len(rows))
+        for row in rows:
+            self.assertLessEqual({row["indicator"], row["hardest"]}, known)
+            self.assertIn("ours", row["note"])
+
+    def test_official_pairs_are_of_known_figures_and_say_how_they_differ(self):
+        rows = fixtures.reference("official_pairs")
+        self.assertEqual(len({(row["indicator"], row["benefit"]) for row in rows}), len(rows))
+        official = {path.stem for path in (fixtures.ROOT / "sql/indicators").glob("*.sql")} - indicators_of_persons()
+        for row in rows:
+            self.assertIn(row["indicator"], indicators_of_persons())
+            self.assertIn(row["official"], official)
+            self.assertLessEqual({row["benefit"], row["official_benefit"]}, BENEFITS | {"total"})
+            self.assertIn("there", row["difference"])
 
     def test_rewards_are_the_seeds_and_never_overlap(self):
         dated: dict[tuple[str, str], list[tuple[str, str]]] = {}

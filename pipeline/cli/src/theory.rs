@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 /// The tree in its order, goals with what is said of them.
 pub const SQL: &str = "SELECT tree.depth, tree.node, tree.kind, tree.danish, tree.english, tree.period, tree.value, tree.unit, \
-     tree.change_1y, tree.direction, tree.delivered, tree.delivered_from, tree.state, tree.not_fed, tree.differs, goals.known, goals.indicators, \
+     tree.change_1y, tree.direction, tree.delivered, tree.delivered_from, tree.state, tree.not_fed, tree.differs, goals.known, goals.indicators, goals.activities_known, \
      goals.movement, goals.diagnosis, goals.waits_for \
      FROM theory_of_change AS tree LEFT JOIN goals ON tree.node = goals.node ORDER BY tree.place";
 
@@ -29,6 +29,7 @@ pub struct Node {
     not_fed: Option<String>,
     differs: Option<String>,
     known: Option<i64>,
+    activities_known: Option<i64>,
     indicators: Option<i64>,
     movement: Option<i64>,
     diagnosis: Option<String>,
@@ -67,6 +68,9 @@ impl Node {
                 "THEORY: what is done for it was delivered, and no result came with it".to_owned()
             }
             (Some("as_intended"), _) => "AS INTENDED: delivered, and the result came with it".to_owned(),
+            (_, Some("activity")) if self.activities_known.unwrap_or(0) > 0 => {
+                "not yet knowable: half of what is done for it was delivered".to_owned()
+            }
             (_, Some("activity")) => "not yet knowable: nothing known is done for it".to_owned(),
             (_, Some("time")) => "not yet knowable: what was done could not show yet".to_owned(),
             _ => "not yet knowable".to_owned(),

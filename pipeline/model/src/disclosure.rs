@@ -339,7 +339,8 @@ impl PeriodState {
             if let (Some(content), Link::Itself) = (self.content[cell], self.links[cell]) {
                 let small = content.persons.is_some_and(|persons| (1..self.hidden_below).contains(&persons));
                 let unknown = content.value_micro.is_some() && content.persons.is_none();
-                self.hidden[cell] |= small || unknown;
+                let uncounted = matches!(self.links[cell], Link::Unknown);
+                self.hidden[cell] |= small || unknown || uncounted;
             }
         }
         let terms = self.terms();

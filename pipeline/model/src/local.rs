@@ -29,8 +29,8 @@ use crate::session::Session;
 
 const TOTAL: &str = "total";
 
-/// Months that indicators of persons are shown for: two years and the running month.
-const LOCAL_MONTHS: i64 = 25;
+/// Months that indicators of persons are shown for: a year with the one before it, until the August after both.
+const LOCAL_MONTHS: i64 = 32;
 
 /// The months (since January 1970) that are shown on a day.
 pub fn local_months(as_of: NaiveDate) -> RangeInclusive<i64> {

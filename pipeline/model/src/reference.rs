@@ -15,7 +15,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use crate::theory;
 
 /// Declares a reference table: name and columns. A trailing `?` marks a column that may be blank.
-const TABLES: [(&str, &[(&str, DataType)]); 13] = [
+const TABLES: [(&str, &[(&str, DataType)]); 15] = [
     (
         "areas",
         &[
@@ -94,7 +94,7 @@ const TABLES: [(&str, &[(&str, DataType)]); 13] = [
         &[
             ("indicator", DataType::Utf8),
             ("hardest", DataType::Utf8),
-            ("danish", DataType::Utf8),
+            ("hardest_benefit?", DataType::Utf8),
             ("note", DataType::Utf8),
         ],
     ),
@@ -164,6 +164,32 @@ const TABLES: [(&str, &[(&str, DataType)]); 13] = [
             ("official_lag_days", DataType::Int32),
             ("tolerance_days", DataType::Int32),
             ("replaced_lag?", DataType::Utf8),
+        ],
+    ),
+    (
+        "local_targets",
+        &[
+            ("area_kind", DataType::Utf8),
+            ("area", DataType::Utf8),
+            ("indicator", DataType::Utf8),
+            ("benefit", DataType::Utf8),
+            ("zero_date", DataType::Date32),
+            ("zero_value", DataType::Float64),
+            ("target_date", DataType::Date32),
+            ("target_value", DataType::Float64),
+            ("direction", DataType::Utf8),
+            ("owner", DataType::Utf8),
+            ("note?", DataType::Utf8),
+        ],
+    ),
+    (
+        "official_pairs",
+        &[
+            ("indicator", DataType::Utf8),
+            ("benefit", DataType::Utf8),
+            ("official", DataType::Utf8),
+            ("official_benefit", DataType::Utf8),
+            ("difference", DataType::Utf8),
         ],
     ),
     (

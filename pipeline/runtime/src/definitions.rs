@@ -79,6 +79,9 @@ impl<'a> Shown<'a> {
         let mut entries: Vec<FileEntry> = entry_of(self.manifest).into_iter().collect();
         if let Some(last) = self.last {
             let (manifest, _) = Manifest::read(self.store, last).await?;
+            let is_same = manifest.sql_sha256 == self.manifest.sql_sha256
+                && manifest.reference_sha256 == self.manifest.reference_sha256;
+            let entry_of = |manifest: &Manifest| entry_of(manifest).filter(|_| is_same);
             entries.extend(entry_of(&manifest).map(|entry| FileEntry { path: kept(last), ..entry }));
         }
         for entry in entries {

@@ -20,6 +20,8 @@ pub(crate) struct Interval {
     pub to: Day,
     pub amount_oere: i64,
     pub refund_oere: i64,
+    /// Whether it is the sum of a ledger's rows.
+    pub is_ledger: bool,
     pub municipality: i32,
     order: Order,
 }
@@ -192,6 +194,7 @@ fn intervals(live: &[Row]) -> Vec<Interval> {
             to: row.to_day.expect("a payment's last day"),
             amount_oere: row.amount_oere.expect("a payment's amount"),
             refund_oere: row.refund_oere.expect("a payment's refund"),
+            is_ledger: row.op == op::ADD,
             municipality: row.municipality,
             order: (row.recorded_at, row.source.clone(), row.id.clone(), revision),
         };

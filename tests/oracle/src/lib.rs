@@ -47,7 +47,7 @@ pub type Cells = BTreeMap<String, BTreeMap<Vec<String>, Vec<i64>>>;
 pub type Measure = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The measures in the order of the contract.
-pub const MEASURES: [Measure; 17] = [
+pub const MEASURES: [Measure; 18] = [
     (
         "covered",
         &["municipality", "benefit", "month", "breakdown", "breakdown_value"],
@@ -65,6 +65,7 @@ pub const MEASURES: [Measure; 17] = [
         &["open_start", "open_end", "running_days", "running_spells"],
     ),
     ("ended_durations", &["municipality", "benefit", "month", "duration_band"], &["spells", "days"]),
+    ("benefit_moves", &["municipality", "benefit", "month", "next_benefit"], &["spells"]),
     ("long_sickness", &["municipality", "month"], &["long_sickness"]),
     ("labour_reserve", &["municipality", "month"], &["labour_reserve"]),
     (
@@ -89,14 +90,22 @@ pub const MEASURES: [Measure; 17] = [
         &["municipality", "benefit", "month", "breakdown", "breakdown_value"],
         &["activated_days", "touched"],
     ),
-    ("contacts", &["municipality", "month"], &["contacts_due", "contacts_on_time"]),
+    (
+        "contacts",
+        &["municipality", "month"],
+        &["contacts_due", "contacts_on_time", "persons", "persons_on_time", "persons_late"],
+    ),
     ("refund_expected", &["municipality", "benefit", "month"], &["refund_expected_oere"]),
     (
         "refund_weeks",
         &["municipality", "month", "monday"],
-        &["refund_expected_oere", "refund_oere", "persons"],
+        &["refund_expected_oere", "refund_oere", "persons", "booked_persons"],
     ),
-    ("language_tests", &["municipality", "month"], &["tests", "tests_passed"]),
+    (
+        "language_tests",
+        &["municipality", "month"],
+        &["tests", "tests_passed", "persons", "persons_passed", "persons_failed"],
+    ),
 ];
 
 /// All cells of all measures.

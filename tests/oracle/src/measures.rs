@@ -46,7 +46,7 @@ impl Part {
 }
 
 /// Cells under construction: grain, padded, → integers, padded.
-type Sums = BTreeMap<[Part; 5], [i64; 4]>;
+type Sums = BTreeMap<[Part; 5], [i64; 5]>;
 
 /// The sums over the persons counted so far.
 #[derive(Debug, Default)]
@@ -103,6 +103,7 @@ pub(crate) fn count(
         count_survival(facts, spell, tally);
         if spell.ended() {
             count_duration(spell, tally);
+            count_move(facts, spell, tally);
             count_status_after(facts, spell, income_delivered, tally);
             count_relapse(facts, spell, tally);
         }
@@ -235,6 +236,18 @@ fn count_duration(spell: &Spell, tally: &mut Tally) {
     tally.add("ended_durations", [municipality, benefit, month, Text(band)], [1, spell.days()]);
 }
 
+/// `benefit_moves`: the other benefit of the next day, of several the one with the lowest number.
+fn count_move(facts: &Facts, spell: &Spell, tally: &mut Tally) {
+    let next = spell.last + 1;
+    let other = |(benefit, days): (&i32, &BTreeMap<Day, i32>)| {
+        (*benefit != spell.benefit && days.contains_key(&next)).then_some(*benefit)
+    };
+    let to = facts.covered.iter().filter_map(other).min();
+    let to = to.map_or("none", |number| benefit::code_of(number).expect("a benefit"));
+    let [municipality, benefit, month] = grain_of_end(spell);
+    tally.add("benefit_moves", [municipality, benefit, month, Text(to)], [1]);
+}
+
 /// `status_after` and `status_after_long`, ruling 13.
 fn count_status_after(facts: &Facts, spell: &Spell, income_delivered: &[(i32, Month)], tally: &mut Tally) {
     let delivered = income_delivered
@@ -292,22 +305,26 @@ fn first_month_of_quarter(month: Month) -> Month {
     month - month.rem_euclid(3)
 }
 
-/// `contacts` and `language_tests`, ruling 17, in the municipality that reported them.
+/// `contacts` and `language_tests`, ruling 17, in the municipality that reported them; persons are counted once, and once for
+/// each of both outcomes.
 fn count_steps(facts: &Facts, tally: &mut Tally) {
-    let grain = |municipality, day| [Municipality(municipality), Part::Month(month_of(day))];
+    let mut months: BTreeMap<(&str, i32, Month), [i64; 2]> = BTreeMap::new();
+    let mut step = |measure, municipality, day, is_good: bool| {
+        if day <= facts.as_of {
+            months.entry((measure, municipality, month_of(day))).or_default()[usize::from(!is_good)] += 1;
+        }
+    };
     for contact in facts.steps(kind::CONTACT) {
         let due = contact.from_day.expect("a contact's due date");
-        if due <= facts.as_of {
-            let on_time = contact.to_day.is_some_and(|held| held <= due);
-            tally.add("contacts", grain(contact.municipality, due), [1, i64::from(on_time)]);
-        }
+        step("contacts", contact.municipality, due, contact.to_day.is_some_and(|held| held <= due));
     }
     for test in facts.steps(kind::LANGUAGE_TEST) {
         let on = test.from_day.expect("a test's day");
-        if on <= facts.as_of {
-            let passed = test.passed.expect("a test's result");
-            tally.add("language_tests", grain(test.municipality, on), [1, i64::from(passed)]);
-        }
+        step("language_tests", test.municipality, on, test.passed.expect("a test's result"));
+    }
+    for ((measure, municipality, month), [good, bad]) in months {
+        let grain = [Municipality(municipality), Part::Month(month)];
+        tally.add(measure, grain, [good + bad, good, 1, i64::from(good > 0), i64::from(bad > 0)]);
     }
 }
 
@@ -316,6 +333,7 @@ fn expected_refunds(
     facts: &Facts,
     benefits: &Benefits,
     period_of: fn(Day) -> i32,
+    is_asked: fn(&Interval) -> bool,
 ) -> BTreeMap<(i32, i32, i32), i64> {
     #[derive(Default)]
     struct Cell {
@@ -324,7 +342,7 @@ fn expected_refunds(
         rates_percent: i64,
     }
     let mut cells: BTreeMap<(i32, i32, i32), Cell> = BTreeMap::new();
-    for interval in facts.intervals.iter().filter(|interval| interval.counts()) {
+    for interval in facts.intervals.iter().filter(|interval| interval.counts() && is_asked(interval)) {
         for (period, share) in spread(interval, interval.amount_oere, period_of) {
             cells.entry((interval.municipality, interval.benefit, period)).or_default().money_oere += share;
         }
@@ -353,19 +371,19 @@ fn expected_refunds(
 
 /// `refund_expected`, ruling 18.
 fn count_expected_refund(facts: &Facts, benefits: &Benefits, tally: &mut Tally) {
-    for ((municipality, benefit, month), expected_oere) in expected_refunds(facts, benefits, month_of) {
+    for ((municipality, benefit, month), expected_oere) in expected_refunds(facts, benefits, month_of, |_| true) {
         let grain = [Municipality(municipality), Part::Benefit(benefit), Part::Month(month)];
         tally.add("refund_expected", grain, [expected_oere]);
     }
 }
 
-/// `refund_weeks`, ruling 20.
+/// `refund_weeks`, ruling 20: of ledgers, for records of benefit periods tell no refund.
 fn count_refund_weeks(facts: &Facts, benefits: &Benefits, tally: &mut Tally) {
     let mut weeks: BTreeMap<(i32, Day), [i64; 2]> = BTreeMap::new();
-    for ((municipality, _, monday), expected_oere) in expected_refunds(facts, benefits, monday_of) {
+    for ((municipality, _, monday), expected_oere) in expected_refunds(facts, benefits, monday_of, |i| i.is_ledger) {
         weeks.entry((municipality, monday)).or_default()[0] += expected_oere;
     }
-    for interval in &facts.intervals {
+    for interval in facts.intervals.iter().filter(|interval| interval.is_ledger) {
         for (monday, share) in spread(interval, interval.refund_oere, monday_of) {
             weeks.entry((interval.municipality, monday)).or_default()[1] += share;
         }
@@ -373,7 +391,7 @@ fn count_refund_weeks(facts: &Facts, benefits: &Benefits, tally: &mut Tally) {
     for ((municipality, monday), [expected_oere, booked_oere]) in weeks {
         let grain = [Municipality(municipality), Part::Month(month_of(monday)), Monday(monday)];
         let persons = i64::from(expected_oere != 0 || booked_oere != 0);
-        tally.add("refund_weeks", grain, [expected_oere, booked_oere, persons]);
+        tally.add("refund_weeks", grain, [expected_oere, booked_oere, persons, i64::from(booked_oere != 0)]);
     }
 }
 

@@ -1,13 +1,14 @@
-//! Indicators made from payments, cases and wages.
+//! Indicators made from payments, cases and wages, and the tables made of them alone.
 
 use super::{
     AREA, AREA_KIND, BENEFIT, BREAKDOWN, BREAKDOWN_VALUE, EPOCH, INDICATOR, KNOWN_AT, Kind, PERIOD, STATUS,
-    Table, UNIT, maybe,
+    Table, UNIT, column, maybe,
 };
 
-pub(super) const TABLES: &[Table] = &[Table {
+pub(super) const TABLES: &[Table] = &[
+    Table {
     name: "local_indicators",
-    description: "The newest value of every indicator made from payments, cases and wages, for the newest 25 months",
+    description: "The newest value of every indicator made from payments, cases and wages, for the newest 32 months",
     grain: &["period", "indicator", "area_kind", "area", "benefit", "breakdown", "breakdown_value"],
     columns: &[
         INDICATOR,
@@ -25,4 +26,93 @@ pub(super) const TABLES: &[Table] = &[Table {
         KNOWN_AT,
         EPOCH,
     ],
-}];
+},
+    Table {
+        name: "beside_official",
+        description: "A figure made from payments and cases beside the official figure of the same name, and why they differ",
+        grain: &["area_kind", "area", "indicator", "benefit", "period"],
+        columns: &[
+            AREA_KIND,
+            AREA,
+            INDICATOR,
+            BENEFIT,
+            PERIOD,
+            maybe("value", Kind::Float, "unit of the indicator", "our value"),
+            STATUS,
+            column("official", Kind::Text, "", "the official indicator (officielt tal)"),
+            column("official_benefit", Kind::Text, "", "its benefit"),
+            maybe("official_value", Kind::Float, "unit of the indicator", "its newest value"),
+            column("official_status", Kind::Text, "", "status of official_value; missing until it is published"),
+            maybe("difference", Kind::Float, "unit of the indicator", "value minus official_value"),
+            maybe(
+                "revised",
+                Kind::Float,
+                "unit of the indicator",
+                "official_value minus the value that was published first (revision); null if it has not changed",
+            ),
+            maybe("official_first_known_at", Kind::Instant, "", "when the official figure was first known"),
+            column("definition", Kind::Text, "", "how the definitions differ"),
+            column(
+                "because",
+                Kind::Text,
+                "",
+                "what the difference may come from besides the definition: official_not_published, not_comparable (hidden), own_incomplete, not_settled; else definition",
+            ),
+        ],
+    },
+    Table {
+        name: "local_targets",
+        description: "Where an area stands on the way to a target (resultatmål) for a figure made from payments, cases and wages",
+        grain: &["area_kind", "area", "indicator", "benefit", "period"],
+        columns: &[
+            AREA_KIND,
+            AREA,
+            INDICATOR,
+            BENEFIT,
+            PERIOD,
+            column("zero_value", Kind::Float, "unit of the indicator", "zero point (nulpunkt)"),
+            column("zero_date", Kind::Date, "", "date of the zero point"),
+            column("target_value", Kind::Float, "unit of the indicator", "target (mål)"),
+            column("target_date", Kind::Date, "", "date of the target"),
+            column("direction", Kind::Text, "", "down or up: which way is better"),
+            column("owner", Kind::Text, "", "whose target it is"),
+            maybe("value", Kind::Float, "unit of the indicator", "the value (status)"),
+            STATUS,
+            column(
+                "expected",
+                Kind::Float,
+                "unit of the indicator",
+                "value on the straight path at the end of the period",
+            ),
+            maybe(
+                "realised_ratio",
+                Kind::Float,
+                "ratio",
+                "realised share of the way (realiseret andel); null if the target is the zero point",
+            ),
+            maybe("deviation", Kind::Float, "unit of the indicator", "value minus expected"),
+            column("newest", Kind::Boolean, "", "whether it is the newest month that is over"),
+            column(
+                "state",
+                Kind::Text,
+                "",
+                "reached, on_path, behind, or provisional, incomplete, not_known; no judgement of chance, unlike targets",
+            ),
+        ],
+    },
+    Table {
+        name: "survival_curves",
+        description: "How many of the spells that began in a quarter were still running after so many weeks (overlevelse, Kaplan-Meier)",
+        grain: &["benefit", "quarter", "weeks"],
+        columns: &[
+            BENEFIT,
+            column("quarter", Kind::Text, "", "quarter in which the spells began, 2025-Q1"),
+            column("weeks", Kind::Integer, "weeks", "whole weeks since the start: 5, 14, 27, 53 or 105"),
+            maybe("started", Kind::Integer, "spells", "spells that began in the quarter"),
+            maybe("at_risk", Kind::Integer, "spells", "spells still running at the point before"),
+            maybe("ended", Kind::Integer, "spells", "spells that ended between the point before and this one"),
+            maybe("survival", Kind::Float, "percent", "share of the spells that were still running"),
+            STATUS,
+        ],
+    },
+];

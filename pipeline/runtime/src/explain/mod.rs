@@ -334,4 +334,13 @@ impl Found {
             notes: vec![HIDDEN_NOTE.to_owned()],
         }
     }
+
+    /// One of the area's municipalities is hidden: no part is told, for it might be that one's.
+    fn hides_a_member(&mut self) {
+        self.unsplit = true;
+        self.notes.push(
+            "one of the area's municipalities is hidden: only the whole difference is told, for a part of it might be that one's"
+                .to_owned(),
+        );
+    }
 }

@@ -453,11 +453,7 @@ pub(super) async fn find(
         Ok(false)
     };
     if unknown_state || hides_a_member(first)? || hides_a_member(last)? {
-        found.unsplit = true;
-        found.notes.push(
-            "one of the area's municipalities is hidden: only the whole difference is told, for a part of it might be that one's"
-                .to_owned(),
-        );
+        found.hides_a_member();
     }
     if found.denominator.is_none() && indicator.header.unit == "percent" {
         found.notes.push(

@@ -86,15 +86,28 @@ impl Asked<'_> {
         Some(Shows { content: value.content, known_at: value.known_at, epoch: value.epoch })
     }
 
-    /// What an epoch shows of a period.
-    async fn shown(
+    /// Whether rows hide the value of one of several municipalities that the area consists of; without `members`, of any.
+    fn hides_a_member(&self, rows: &RecordBatch, members: &BTreeSet<i32>) -> bool {
+        let key = self.key();
+        let is_member = |area: &str| members.is_empty() || area.parse().is_ok_and(|code| members.contains(&code));
+        key.area_kind != "municipality"
+            && from_rows(rows).values().flat_map(|month| &month.shown).any(|(cell, value)| {
+                value.content.status == Status::Hidden
+                    && cell.area_kind == "municipality"
+                    && is_member(&cell.area)
+                    && CellKey { area_kind: key.area_kind.clone(), area: key.area.clone(), ..cell.clone() } == key
+            })
+    }
+
+    /// The rows that an epoch shows of a period.
+    async fn rows(
         &self,
         store: &Store,
         manifest: &Manifest,
         place: usize,
-    ) -> Result<Option<Shows>, RuntimeError> {
+    ) -> Result<Option<RecordBatch>, RuntimeError> {
         match manifest.local.get(self.period(place)) {
-            Some(file) => Ok(self.shows(&store.get_parquet(file, local::schema()).await?)),
+            Some(file) => Ok(Some(store.get_parquet(file, local::schema()).await?)),
             None => Ok(None),
         }
     }
@@ -134,10 +147,12 @@ pub(super) async fn find(
     comparable(newest, model)?;
     let months = [month(question, &question.period)?, month(question, question.last_period())?];
     let asked = Asked { question, indicator, months };
-    let mut shown = Vec::new();
-    for place in 0..2 {
-        let shows = asked.shown(store, newest, place).await?.ok_or_else(|| {
-            let remedy = "look for it with `rettidig query \"SELECT … FROM local_indicators\"`; the newest 25 months are there";
+    let (mut shown, mut hides_a_member) = (Vec::new(), false);
+    for (place, members) in asked.members(model).iter().enumerate() {
+        let rows = asked.rows(store, newest, place).await?;
+        hides_a_member |= rows.as_ref().is_some_and(|rows| asked.hides_a_member(rows, members));
+        let shows = rows.and_then(|rows| asked.shows(&rows)).ok_or_else(|| {
+            let remedy = "look for it with `rettidig query \"SELECT … FROM local_indicators\"`; the newest 32 months are there";
             question.stop(format!("no value of {} is shown for this area and benefit", asked.period(place)), remedy)
         })?;
         shown.push(shows);
@@ -154,7 +169,11 @@ pub(super) async fn find(
     let (first, last) = ends(store, newest, &asked).await?;
     note()?;
     let path = evaluate(store, model, newest, &asked, (&first, &last)).await?;
-    tell(store, model, newest, &asked, (&first, &last), path, shown[1]).await
+    let mut found = tell(store, model, newest, &asked, (&first, &last), path, shown[1]).await?;
+    if hides_a_member {
+        found.hides_a_member();
+    }
+    Ok(found)
 }
 
 /// The epochs at both ends.

@@ -295,8 +295,8 @@ fn contacts_and_tests_count_once_their_day_has_come() {
         test("g", "2026-03-16", true),
     ];
     let result = cells(&rows, "2026-03-15");
-    assert_eq!(lines(&result, "contacts", ""), ["0101 2026-03: 3 1"]);
-    assert_eq!(lines(&result, "language_tests", ""), ["0101 2026-03: 2 1"]);
+    assert_eq!(lines(&result, "contacts", ""), ["0101 2026-03: 3 1 1 1 1"]);
+    assert_eq!(lines(&result, "language_tests", ""), ["0101 2026-03: 2 1 1 1 1"]);
 }
 
 /// 2023 from 1 January, day by day of the ladder: January 1-28 at 80 %, 29-31 at 40 %.
@@ -372,16 +372,18 @@ fn a_cell_of_the_ladder_is_one_municipality() {
 fn refund_by_week_is_that_of_the_weeks_days() {
     let january = Row { refund_oere: Some(1_000), ..pay("a", "cash", "2026-01-01", "2026-01-31", 3_100) };
     let moved = Row { municipality: 147, ..pay("b", "cash", "2026-02-01", "2026-02-01", 100) };
-    let result = cells(&[january, moved], "2026-06-30");
+    // A record of a benefit period tells no refund: nothing is looked for.
+    let record = Row { op: op::UPSERT, municipality: 155, ..pay("c", "cash", "2026-01-05", "2026-01-11", 700) };
+    let result = cells(&[january, moved, record], "2026-06-30");
     assert_eq!(
         lines(&result, "refund_weeks", ""),
         [
-            "0101 2025-12 2025-12-29: 320 129 1",
-            "0101 2026-01 2026-01-05: 560 225 1",
-            "0101 2026-01 2026-01-12: 560 225 1",
-            "0101 2026-01 2026-01-19: 560 225 1",
-            "0101 2026-01 2026-01-26: 360 196 1",
-            "0147 2026-01 2026-01-26: 40 0 1",
+            "0101 2025-12 2025-12-29: 320 129 1 1",
+            "0101 2026-01 2026-01-05: 560 225 1 1",
+            "0101 2026-01 2026-01-12: 560 225 1 1",
+            "0101 2026-01 2026-01-19: 560 225 1 1",
+            "0101 2026-01 2026-01-26: 360 196 1 1",
+            "0147 2026-01 2026-01-26: 40 0 1 0",
         ]
     );
 }
