@@ -18,7 +18,6 @@ import fixtures
 import yaml
 
 HEADER = ["jobcentre", "name", "owner", "receiver", "address", "credentials_file", "note"]
-INDICATOR = "full_time_unemployed"
 
 
 def rule(name: str) -> dict:
@@ -142,12 +141,9 @@ class Told(unittest.TestCase):
         cls.manager = alerting.Alertmanager(pathlib.Path(cls.work.name))
         cls.addClassCleanup(cls.manager.stop)
         cls.listeners = cls.manager.listeners
-        rows = alerting.owners()
-        of = {}
-        for row in rows:
-            address = row["address"].removeprefix("https:/")
-            of.setdefault(row["jobcentre"], []).append(address)
-        cls.of = of
+        cls.of = {}
+        for row in alerting.owners():
+            cls.of.setdefault(row["jobcentre"], []).append(row["address"].removeprefix("https:/"))
 
     def tearDown(self):
         self.assertEqual(self.listeners.problems, [])
@@ -261,7 +257,7 @@ class Told(unittest.TestCase):
         now, later = [found for found in alerting.alerts() if found["alert"] == "DiskNearlyFull"]
         if now["labels"]["severity"] != "critical":
             now, later = later, now
-        urgent = alert("DiskNearlyFull", "disk-urgent", instance="a") | {}
+        urgent = alert("DiskNearlyFull", "disk-urgent", instance="a")
         urgent["labels"] |= now["labels"]
         less = alert("DiskNearlyFull", "disk-less", instance="a")
         less["labels"] |= later["labels"]
