@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The gate behind `make test` and CI: setup, Apache Kafka's jars, formatting, clippy, the Rust tests, then one run of the demo
-# whose tables are read and recomputed by other engines (tests/python).
+# The gate behind `make test` and CI: setup, Apache Kafka's jars, Prometheus, formatting, clippy, the Rust tests, then one run of the
+# demo whose tables are read and recomputed by other engines, and the alerts by Prometheus and Alertmanager (tests/python).
 #
 # A part that fails does not stop the later ones, except where they cannot run without it. The last line is
 # always "N passed, N failed, N skipped" over cargo and Python together; a failed part that is not itself a
@@ -84,6 +84,7 @@ run kafka 900 scripts/kafka.sh || failed=$((failed + 1))
 # Asked again, not read from the log: Maven's first run writes colours in front of the path.
 RETTIDIG_KAFKA_JARS=$(scripts/kafka.sh 2>/dev/null)
 export RETTIDIG_KAFKA_JARS
+run prometheus 330 scripts/prometheus.sh || failed=$((failed + 1))
 
 run fmt 120 cargo fmt --all --check || failed=$((failed + 1))
 run clippy "$test_seconds_max" cargo clippy --workspace --all-targets --locked -- -D warnings || failed=$((failed + 1))

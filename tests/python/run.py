@@ -15,7 +15,7 @@ import time
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
-WITHOUT_TABLES = ["test_reference", "test_attack"]
+WITHOUT_TABLES = ["test_reference", "test_attack", "test_alerts", "test_alertmanager", "test_alerts_end_to_end"]
 WITH_TABLES = [
     "test_tables",
     "test_drift",
