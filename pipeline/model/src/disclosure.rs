@@ -615,10 +615,16 @@ fn relations(
             parts.entry(*total).or_default().entry(group).or_default().push(cell);
         }
     }
-    // Which parts there are: a total without one of them is no sum of the others.
+    // Which parts there are in areas of a kind: a total without one of them is no sum of the others.
     let of_sum = |sum: usize, group: &str| {
         let key: &CellKey = &keys[sum];
-        (key.indicator.clone(), group.to_owned(), key.benefit.clone(), key.breakdown_value.clone())
+        (
+            key.indicator.clone(),
+            key.area_kind.clone(),
+            group.to_owned(),
+            key.benefit.clone(),
+            key.breakdown_value.clone(),
+        )
     };
     let mut known: BTreeMap<_, BTreeSet<(&str, &str)>> = BTreeMap::new();
     for (sum, groups) in &parts {

@@ -371,7 +371,9 @@ fn expected_refunds(
 
 /// `refund_expected`, ruling 18.
 fn count_expected_refund(facts: &Facts, benefits: &Benefits, tally: &mut Tally) {
-    for ((municipality, benefit, month), expected_oere) in expected_refunds(facts, benefits, month_of, |_| true) {
+    for ((municipality, benefit, month), expected_oere) in
+        expected_refunds(facts, benefits, month_of, |_| true)
+    {
         let grain = [Municipality(municipality), Part::Benefit(benefit), Part::Month(month)];
         tally.add("refund_expected", grain, [expected_oere]);
     }
@@ -380,7 +382,9 @@ fn count_expected_refund(facts: &Facts, benefits: &Benefits, tally: &mut Tally) 
 /// `refund_weeks`, ruling 20: of ledgers, for records of benefit periods tell no refund.
 fn count_refund_weeks(facts: &Facts, benefits: &Benefits, tally: &mut Tally) {
     let mut weeks: BTreeMap<(i32, Day), [i64; 2]> = BTreeMap::new();
-    for ((municipality, _, monday), expected_oere) in expected_refunds(facts, benefits, monday_of, |i| i.is_ledger) {
+    for ((municipality, _, monday), expected_oere) in
+        expected_refunds(facts, benefits, monday_of, |i| i.is_ledger)
+    {
         weeks.entry((municipality, monday)).or_default()[0] += expected_oere;
     }
     for interval in facts.intervals.iter().filter(|interval| interval.is_ledger) {

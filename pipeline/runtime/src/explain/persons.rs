@@ -89,13 +89,15 @@ impl Asked<'_> {
     /// Whether rows hide the value of one of several municipalities that the area consists of; without `members`, of any.
     fn hides_a_member(&self, rows: &RecordBatch, members: &BTreeSet<i32>) -> bool {
         let key = self.key();
-        let is_member = |area: &str| members.is_empty() || area.parse().is_ok_and(|code| members.contains(&code));
+        let is_member =
+            |area: &str| members.is_empty() || area.parse().is_ok_and(|code| members.contains(&code));
         key.area_kind != "municipality"
             && from_rows(rows).values().flat_map(|month| &month.shown).any(|(cell, value)| {
                 value.content.status == Status::Hidden
                     && cell.area_kind == "municipality"
                     && is_member(&cell.area)
-                    && CellKey { area_kind: key.area_kind.clone(), area: key.area.clone(), ..cell.clone() } == key
+                    && CellKey { area_kind: key.area_kind.clone(), area: key.area.clone(), ..cell.clone() }
+                        == key
             })
     }
 

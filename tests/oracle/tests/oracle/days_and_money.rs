@@ -373,7 +373,8 @@ fn refund_by_week_is_that_of_the_weeks_days() {
     let january = Row { refund_oere: Some(1_000), ..pay("a", "cash", "2026-01-01", "2026-01-31", 3_100) };
     let moved = Row { municipality: 147, ..pay("b", "cash", "2026-02-01", "2026-02-01", 100) };
     // A record of a benefit period tells no refund: nothing is looked for.
-    let record = Row { op: op::UPSERT, municipality: 155, ..pay("c", "cash", "2026-01-05", "2026-01-11", 700) };
+    let record =
+        Row { op: op::UPSERT, municipality: 155, ..pay("c", "cash", "2026-01-05", "2026-01-11", 700) };
     let result = cells(&[january, moved, record], "2026-06-30");
     assert_eq!(
         lines(&result, "refund_weeks", ""),
