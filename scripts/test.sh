@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The gate behind `make test` and CI: setup, Apache Kafka's jars, formatting, clippy, the Rust tests, then one run of the demo
+# The gate behind `make test` and CI: setup, Apache Kafka's jars, Helm, formatting, clippy, the Rust tests, then one run of the demo
 # whose tables are read and recomputed by other engines (tests/python).
 #
 # A part that fails does not stop the later ones, except where they cannot run without it. The last line is
@@ -85,6 +85,9 @@ run kafka 900 scripts/kafka.sh || failed=$((failed + 1))
 RETTIDIG_KAFKA_JARS=$(scripts/kafka.sh 2>/dev/null)
 export RETTIDIG_KAFKA_JARS
 
+# Built once; without it the checks of the chart fail and say so.
+run helm 1800 scripts/helm.sh || failed=$((failed + 1))
+
 run fmt 120 cargo fmt --all --check || failed=$((failed + 1))
 run clippy "$test_seconds_max" cargo clippy --workspace --all-targets --locked -- -D warnings || failed=$((failed + 1))
 
@@ -111,6 +114,8 @@ data=$target/python-checks/data
 rm -rf "$data"
 mkdir -p "$data"
 data=$(cd "$data" && pwd)
+RETTIDIG_PROGRAM=$(cd "$target" && pwd)/debug/rettidig
+export RETTIDIG_PROGRAM
 if run demo "$demo_seconds_max" cargo run --locked -p rettidig -- demo --once --days 1 --speed 0 --persons 6000 --data "$data"; then
     run python "$python_seconds_max" scripts/python_checks.sh --data "$data" --summary "$work/python.txt"
 else

@@ -92,7 +92,7 @@ when they run.
 {{- $of := index .root.Values .values -}}
 {{- $secrets := (include "rettidig.secrets" . | fromYaml).names -}}
 metadata:
-  {{- include "rettidig.podMetadata" (merge (dict "component" $role "checksum" (include "rettidig.config" . | sha256sum)) .) | nindent 2 }}
+  {{- include "rettidig.podMetadata" (merge (dict "component" $role "checksum" (printf "%s%s" (include "rettidig.config" .) (toYaml $of.files) | sha256sum)) .) | nindent 2 }}
 spec:
   {{- include "rettidig.podSettings" (merge (dict "component" $role) .) | nindent 2 }}
   containers:
