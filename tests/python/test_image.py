@@ -54,7 +54,7 @@ class Image(unittest.TestCase):
         for member in members:
             self.assertIn(member.split("/")[0], folders)
             self.assertTrue(is_sent(f"{member}/Cargo.toml"))
-        for path in (ROOT / "pipeline").rglob("*.rs"):
+        for path in [*(ROOT / "pipeline").rglob("*.rs"), *(ROOT / "connectors/src").rglob("*.rs")]:
             for included in re.findall(r'include_(?:str|bytes|dir)!\("([^"]+)"\)', path.read_text(encoding="utf-8")):
                 crate = next(parent for parent in path.parents if (parent / "Cargo.toml").exists())
                 place = (path.parent / included.replace("$CARGO_MANIFEST_DIR", str(crate))).resolve()
