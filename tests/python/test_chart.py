@@ -267,6 +267,14 @@ class Configuration(unittest.TestCase):
                         self.assertIn(value, folders, path)
         self.assertGreater(looked_at, 30)
 
+    def test_files_beside_it_are_taken_word_for_word(self):
+        text = "    indented: 'Ærø' # <b>{{ .Values }}</b>\n\n  - less\n\ttab: \"x\" \\n"
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            found = render("persons", "--set-file", rf"connectors.files.own\.yaml={file.name}")
+        self.assertEqual(of_kind(found, "ConfigMap")["connectors"]["data"]["own.yaml"], text)
+
     def test_a_changed_configuration_starts_the_pods_anew_and_nothing_else_does(self):
         def sums(*arguments):
             found = pods(render("persons", *arguments))
@@ -447,7 +455,7 @@ class Files(unittest.TestCase):
         self.assertIn("alerts/Broken.yaml", done.stderr)
 
     def test_dashboards_become_labelled_configmaps(self):
-        text = json.dumps({"title": "Drift {{ area }}", "panels": [{"description": "Ærø"}]}, ensure_ascii=False, indent=1)
+        text = json.dumps({"title": "Drift {{ area }}", "panels": [{"description": "<b>Ærø & \u2028\U0001f600</b>\t"}]}, ensure_ascii=False, indent=1)
         self.write("dashboards/Job_centre.json", text)
         found = of_kind(render("strimzi", chart=self.chart), "ConfigMap")["dashboard-job-centre"]
         self.assertEqual(found["data"], {"Job_centre.json": text})
