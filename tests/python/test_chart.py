@@ -241,9 +241,18 @@ class Configuration(unittest.TestCase):
             settings = configuration(render("certificates"), part)["kafka"]["settings"]
             self.assertEqual(settings["ssl.certificate.location"], f"{SECRETS}{user}/user.crt")
             self.assertEqual(settings["ssl.key.location"], f"{SECRETS}{user}/user.key")
-            # What is given goes over what follows from Strimzi, and a part's own over both.
             self.assertEqual(settings["client.rack"], "east")
-            self.assertEqual(settings.get("session.timeout.ms"), "30000" if part == "workers" else None)
+
+    def test_what_is_given_goes_over_what_follows_and_a_parts_own_over_both(self):
+        given = render(
+            "strimzi", "--set-string", r"config.kafka.settings.ssl\.ca\.location=/all",
+            "--set-string", r"workers.kafka.settings.ssl\.ca\.location=/own,workers.kafka.password_file=/password",
+        )
+        found = {part: configuration(given, part)["kafka"] for part in ROLES}
+        places = {part: kafka["settings"]["ssl.ca.location"] for part, kafka in found.items()}
+        self.assertEqual(places, {"connectors": "/all", "workers": "/own", "committers": "/all"})
+        self.assertEqual(found["workers"]["password_file"], "/password")
+        self.assertEqual(found["committers"]["password_file"], f"{SECRETS}{NAME}-committer/password")
 
     def test_files_that_a_configuration_names_are_mounted_in_its_pod(self):
         looked_at = 0
