@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The gate behind `make test` and CI: setup, Apache Kafka's jars, Prometheus, formatting, clippy, the Rust tests, then one run of the
-# demo whose tables are read and recomputed by other engines, and the alerts by Prometheus and Alertmanager (tests/python).
+# The gate behind `make test` and CI: setup, Apache Kafka's jars, Prometheus, Helm, formatting, clippy, the Rust tests, then one run
+# of the demo whose tables are read and recomputed by other engines, the alerts by Prometheus and Alertmanager, and the chart
+# (tests/python).
 #
 # A part that fails does not stop the later ones, except where they cannot run without it. The last line is
 # always "N passed, N failed, N skipped" over cargo and Python together; a failed part that is not itself a
@@ -86,6 +87,9 @@ RETTIDIG_KAFKA_JARS=$(scripts/kafka.sh 2>/dev/null)
 export RETTIDIG_KAFKA_JARS
 run prometheus 330 scripts/prometheus.sh || failed=$((failed + 1))
 
+# Built once; without it the checks of the chart fail and say so.
+run helm 1800 scripts/helm.sh || failed=$((failed + 1))
+
 run fmt 120 cargo fmt --all --check || failed=$((failed + 1))
 run clippy "$test_seconds_max" cargo clippy --workspace --all-targets --locked -- -D warnings || failed=$((failed + 1))
 
@@ -112,6 +116,8 @@ data=$target/python-checks/data
 rm -rf "$data"
 mkdir -p "$data"
 data=$(cd "$data" && pwd)
+RETTIDIG_PROGRAM=$(cd "$target" && pwd)/debug/rettidig
+export RETTIDIG_PROGRAM
 if run demo "$demo_seconds_max" cargo run --locked -p rettidig -- demo --once --days 1 --speed 0 --persons 6000 --data "$data"; then
     run python "$python_seconds_max" scripts/python_checks.sh --data "$data" --summary "$work/python.txt"
 else

@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
 use chrono::NaiveDate;
+use petgraph::unionfind::UnionFind;
 
 use crate::header::AddsOver;
 use crate::membership::Membership;
@@ -530,8 +531,33 @@ fn inverse(a: u64) -> u64 {
     result
 }
 
-/// The unknowns whose value follows from the relations: those whose unit vector is a row of the reduced system.
+/// The unknowns whose value follows from the relations, in the order of the cells. Relations that share no unknown, of different
+/// benefits for example, say nothing of each other.
 fn determined(rows: &[&Vec<Term>], unknown: &[bool]) -> Vec<usize> {
+    let mut joined: UnionFind<usize> = UnionFind::new(unknown.len());
+    let unknowns = |terms: &Vec<Term>| {
+        let cells: Vec<usize> = terms.iter().map(|term| term.cell).filter(|cell| unknown[*cell]).collect();
+        cells
+    };
+    for terms in rows {
+        for pair in unknowns(terms).windows(2) {
+            joined.union(pair[0], pair[1]);
+        }
+    }
+    let mut components: BTreeMap<usize, Vec<&Vec<Term>>> = BTreeMap::new();
+    for terms in rows {
+        if let Some(cell) = unknowns(terms).first() {
+            components.entry(joined.find(*cell)).or_default().push(terms);
+        }
+    }
+    let mut found: Vec<usize> =
+        components.values().flat_map(|rows| determined_together(rows, unknown)).collect();
+    found.sort_unstable();
+    found
+}
+
+/// As [`determined`]: those whose unit vector is a row of the reduced system.
+fn determined_together(rows: &[&Vec<Term>], unknown: &[bool]) -> Vec<usize> {
     let cells = rows.iter().flat_map(|terms| terms.iter().map(|term| term.cell));
     let columns: BTreeSet<usize> = cells.filter(|cell| unknown[*cell]).collect();
     let columns: Vec<usize> = columns.into_iter().collect();

@@ -1,0 +1,292 @@
+"""What runs in the cluster: pods and what they may do, the shared volume, Services, the network, Ballista."""
+
+from __future__ import annotations
+
+import re
+import unittest
+
+from chart import (
+    CASES, NAME, ROLES, configuration, container, load, of_kind, pods, ports, render, rule, selects, source,
+    template, values,
+)
+
+
+class Pods(unittest.TestCase):
+    def each(self):
+        for case in CASES:
+            for name, pod in pods(render(case)).items():
+                yield case, name, pod
+
+    def test_pods_are_restricted(self):
+        """What the Pod Security Standard `restricted` asks for, and more: nothing is written but to volumes."""
+        for case, _, pod in self.each():
+            spec = pod["spec"]
+            user = 1500 if case == "persons" else 65532
+            self.assertEqual(spec["securityContext"], {
+                "runAsNonRoot": True, "runAsUser": user, "runAsGroup": user, "fsGroup": user,
+                "fsGroupChangePolicy": "OnRootMismatch", "seccompProfile": {"type": "RuntimeDefault"},
+            })
+            self.assertIs(spec["automountServiceAccountToken"], False)
+            self.assertNotIn("initContainers", spec)
+            for key in ("hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"):
+                self.assertNotIn(key, spec)
+            for volume in spec["volumes"]:
+                self.assertLessEqual(set(volume), {"name", "secret", "projected", "emptyDir", "persistentVolumeClaim"})
+            for one in spec["containers"]:
+                self.assertEqual(one["securityContext"], {
+                    "allowPrivilegeEscalation": False, "privileged": False, "readOnlyRootFilesystem": True,
+                    "runAsNonRoot": True, "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"},
+                })
+                self.assertNotIn("command", one)
+
+    def test_the_service_account_has_no_token(self):
+        manifests = render("minimal")
+        (account,) = of_kind(manifests, "ServiceAccount").values()
+        self.assertIs(account["automountServiceAccountToken"], False)
+        for pod in pods(manifests).values():
+            self.assertEqual(pod["spec"]["serviceAccountName"], account["metadata"]["name"])
+        self.assertFalse({"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"} & {one["kind"] for one in manifests})
+
+    def test_memory_is_limited_and_asked_for_and_scratch_too(self):
+        for _, _, pod in self.each():
+            resources = container(pod)["resources"]
+            self.assertIn("memory", resources["limits"])
+            self.assertLessEqual({"cpu", "memory"}, set(resources["requests"]))
+            for volume in pod["spec"]["volumes"]:
+                if "emptyDir" in volume:
+                    self.assertIn("sizeLimit", volume["emptyDir"])
+
+    def test_volumes_are_those_that_are_mounted(self):
+        for _, name, pod in self.each():
+            claimed = {"data"} if name == "connectors" else set()
+            volumes = {one["name"] for one in pod["spec"]["volumes"]} | claimed
+            mounts = container(pod)["volumeMounts"]
+            self.assertEqual({one["name"] for one in mounts}, volumes)
+            self.assertEqual(len({one["mountPath"] for one in mounts}), len(mounts))
+
+    def test_liveness_asks_the_process_and_readiness_of_a_committer_its_epoch(self):
+        routes = re.findall(r'\.route\("([^"]+)"', source("pipeline/serve/src/lib.rs"))
+        for _, name, pod in self.each():
+            one = container(pod)
+            if name.startswith("ballista"):
+                self.assertEqual(one["livenessProbe"]["tcpSocket"], one["readinessProbe"]["tcpSocket"])
+                continue
+            # /healthz answers whatever Kafka does; test_chart_program asks it with no broker there.
+            self.assertEqual(one["livenessProbe"]["httpGet"], {"path": "/healthz", "port": "http"})
+            self.assertEqual(one["startupProbe"]["httpGet"], {"path": "/healthz", "port": "http"})
+            ready = "/readyz" if name == "committer" else "/healthz"
+            self.assertEqual(one["readinessProbe"]["httpGet"], {"path": ready, "port": "http"})
+            self.assertLessEqual({"/healthz", "/readyz", "/metrics"}, set(routes))
+            listen = configuration(render("minimal"), "workers")["listen"]
+            self.assertEqual(one["ports"], [{"name": "http", "containerPort": int(listen.rsplit(":", 1)[1])}])
+
+    def test_workers_keep_their_names_and_committers_do_not(self):
+        manifests = render("persons")
+        found = {name: container(pod) for name, pod in pods(manifests).items()}
+        run = ["run", "--config", "/etc/rettidig/config/config.yaml", "--role"]
+        self.assertEqual(found["worker"]["args"], [*run, "worker", "--instance", "$(POD_NAME)"])
+        self.assertEqual(found["committer"]["args"], [*run, "committer"])
+        self.assertEqual(found["connectors"]["args"], [*run, "connectors"])
+        self.assertEqual(found["worker"]["env"], [
+            {"name": "RETTIDIG_LOG", "value": "info,rettidig_runtime=debug"},
+            {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        ])
+        self.assertEqual(set(of_kind(manifests, "StatefulSet")), {"connectors", "worker"})
+
+    def test_one_connector_and_as_many_of_the_others_as_asked_for(self):
+        manifests = render("persons")
+        sets = of_kind(manifests, "StatefulSet")
+        self.assertEqual(sets["connectors"]["spec"]["replicas"], 1)
+        self.assertEqual(sets["worker"]["spec"]["replicas"], 4)
+        committer = of_kind(manifests, "Deployment")["committer"]["spec"]
+        self.assertEqual(committer["replicas"], 3)
+        # Those that wait are not ready: a change that waited for them would never end.
+        self.assertEqual(committer["strategy"]["rollingUpdate"], {"maxUnavailable": "100%", "maxSurge": 0})
+        for name in ("worker", "committer"):
+            (spread,) = pods(manifests)[name]["spec"]["topologySpreadConstraints"]
+            self.assertTrue(selects(spread["labelSelector"], pods(manifests)[name]["metadata"]["labels"]))
+
+    def test_where_pods_go_and_what_they_are_called_can_be_said(self):
+        for pod in pods(render("persons")).values():
+            self.assertEqual(pod["metadata"]["labels"]["cost-centre"], "42")
+            self.assertEqual(pod["metadata"]["annotations"]["example.org/backup"], "no")
+            self.assertEqual(pod["spec"]["nodeSelector"], {"kubernetes.io/arch": "amd64"})
+            self.assertEqual(pod["spec"]["tolerations"][0]["key"], "dedicated")
+            self.assertEqual(pod["spec"]["priorityClassName"], "important")
+            self.assertEqual(pod["spec"]["imagePullSecrets"], [{"name": "registry"}])
+
+    def test_an_image_is_named_by_digest_or_tag(self):
+        image = container(pods(render("strimzi"))["worker"])["image"]
+        self.assertRegex(image, r"^registry\.example/rettidig@sha256:[0-9a-f]{64}$")
+        self.assertEqual(container(pods(render("certificates"))["worker"])["image"], "registry.example/rettidig:1.2")
+
+
+class Data(unittest.TestCase):
+    def test_workers_and_committers_share_a_folder_and_connectors_do_not_see_it(self):
+        manifests = render("minimal")
+        (claim,) = of_kind(manifests, "PersistentVolumeClaim").values()
+        self.assertEqual(claim["spec"]["accessModes"], ["ReadWriteMany"])
+        self.assertEqual(claim["metadata"]["annotations"], {"helm.sh/resource-policy": "keep"})
+        shared = {"claimName": claim["metadata"]["name"]}
+        for name, pod in pods(manifests).items():
+            claims = [one["persistentVolumeClaim"] for one in pod["spec"]["volumes"] if "persistentVolumeClaim" in one]
+            self.assertEqual(claims, [] if name == "connectors" else [shared], name)
+            (mount,) = [one for one in container(pod)["volumeMounts"] if one["name"] == "data"]
+            self.assertEqual(mount, {"name": "data", "mountPath": "/data"})
+        (own,) = of_kind(manifests, "StatefulSet")["connectors"]["spec"]["volumeClaimTemplates"]
+        self.assertEqual((own["metadata"]["name"], own["spec"]["accessModes"]), ("data", ["ReadWriteOnce"]))
+
+    def test_an_existing_claim_is_used_and_none_is_made(self):
+        manifests = render("persons")
+        self.assertEqual(of_kind(manifests, "PersistentVolumeClaim"), {})
+        (volume,) = [one for one in pods(manifests)["worker"]["spec"]["volumes"] if one["name"] == "data"]
+        self.assertEqual(volume["persistentVolumeClaim"], {"claimName": "rettidig-shared"})
+
+    def test_folders_that_files_arrive_in_are_read_only(self):
+        found = pods(render("persons"))
+        (mount,) = [one for one in container(found["connectors"])["volumeMounts"] if one["name"].startswith("folder")]
+        self.assertEqual((mount["mountPath"], mount["readOnly"]), ("/srv/drop/yr", True))
+        self.assertNotIn("/srv/drop/yr", [one["mountPath"] for one in container(found["worker"])["volumeMounts"]])
+
+
+class Services(unittest.TestCase):
+    def test_selectors_select_what_they_are_for(self):
+        expected = {
+            "web": {"committer"}, "processes": set(ROLES.values()), "push": {"connectors"},
+            "ballista-scheduler": {"ballista-scheduler"},
+        }
+        seen = set()
+        for case in CASES:
+            manifests = render(case)
+            labels = {name: pod["metadata"]["labels"] for name, pod in pods(manifests).items()}
+            for one in manifests:
+                if one["kind"] in ("StatefulSet", "Deployment"):
+                    own = one["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"]
+                    chosen = {name for name, given in labels.items() if selects(one["spec"]["selector"], given)}
+                    self.assertEqual(chosen, {own})
+            for name, service in of_kind(manifests, "Service").items():
+                chosen = {pod for pod in labels if selects({"matchLabels": service["spec"]["selector"]}, labels[pod])}
+                self.assertEqual(chosen, expected[name], (case, name))
+                seen.add(name)
+            for name, budget in of_kind(manifests, "PodDisruptionBudget").items():
+                chosen = {pod for pod in labels if selects(budget["spec"]["selector"], labels[pod])}
+                self.assertEqual((name, chosen, budget["spec"]["maxUnavailable"]), ("worker", {"worker"}, 1))
+            for name, found in of_kind(manifests, "StatefulSet").items():
+                self.assertIn(found["spec"]["serviceName"].removeprefix(f"{NAME}-"), of_kind(manifests, "Service"), name)
+        self.assertEqual(seen, set(expected))
+
+    def test_ports_of_services_are_ports_of_containers(self):
+        for case in CASES:
+            manifests = render(case)
+            for name, service in of_kind(manifests, "Service").items():
+                for pod in pods(manifests).values():
+                    if not selects({"matchLabels": service["spec"]["selector"]}, pod["metadata"]["labels"]):
+                        continue
+                    numbers = {port["name"]: port["containerPort"] for port in container(pod)["ports"]}
+                    for port in service["spec"]["ports"]:
+                        self.assertEqual(numbers[port["targetPort"]], port["port"], (case, name))
+
+    def test_pushes_have_an_address_only_where_they_are_taken(self):
+        self.assertIn("push", of_kind(render("persons"), "Service"))
+        self.assertNotIn("push", of_kind(render("minimal"), "Service"))
+        self.assertNotIn("push", of_kind(render("persons", "--set", "config.push.enabled=false"), "Service"))
+
+    def test_prometheus_asks_every_process_once(self):
+        manifests = render("strimzi")
+        (monitor,) = of_kind(manifests, "ServiceMonitor").values()
+        services = of_kind(manifests, "Service")
+        chosen = {name for name, one in services.items() if selects(monitor["spec"]["selector"], one["metadata"]["labels"])}
+        self.assertEqual(chosen, {"processes"})
+        (endpoint,) = monitor["spec"]["endpoints"]
+        self.assertEqual(endpoint["path"], "/metrics")
+        self.assertIn(endpoint["port"], [port["name"] for port in services["processes"]["spec"]["ports"]])
+        self.assertIs(services["processes"]["spec"]["publishNotReadyAddresses"], True)
+        self.assertEqual(monitor["metadata"]["labels"]["release"], "prometheus")
+        self.assertEqual(of_kind(render("minimal"), "ServiceMonitor"), {})
+
+
+class Network(unittest.TestCase):
+    def test_nothing_is_allowed_that_no_policy_names(self):
+        for case in CASES:
+            manifests = render(case)
+            policies = of_kind(manifests, "NetworkPolicy")
+            deny = policies["deny"]["spec"]
+            self.assertEqual(set(deny), {"podSelector", "policyTypes"})
+            self.assertEqual(deny["policyTypes"], ["Ingress", "Egress"])
+            for pod in pods(manifests).values():
+                self.assertTrue(selects(deny["podSelector"], pod["metadata"]["labels"]))
+            for name, policy in policies.items():
+                for direction, peers in (("ingress", "from"), ("egress", "to")):
+                    for found in policy["spec"].get(direction, []):
+                        self.assertTrue(found["ports"], name)
+                        self.assertTrue(all(port["port"] for port in found["ports"]), name)
+                        # A rule without peers is open to everybody: only outwards, and only where the values say so.
+                        if not found.get(peers):
+                            self.assertEqual(direction, "egress")
+                            self.assertIn(name, {"kafka", "sources"})
+
+    def test_brokers_are_reached_at_their_ports(self):
+        self.assertEqual(ports(rule(render("minimal"), "kafka", "egress")), [9092])
+        self.assertEqual(ports(rule(render("certificates"), "kafka", "egress")), [9094, 9095])
+        self.assertEqual(rule(render("strimzi"), "kafka", "egress")["to"], load(values("strimzi"))["networkPolicy"]["kafka"]["to"])
+        selector = of_kind(render("ballista"), "NetworkPolicy")["kafka"]["spec"]["podSelector"]
+        chosen = {name for name, pod in pods(render("ballista")).items() if selects(selector, pod["metadata"]["labels"])}
+        self.assertEqual(chosen, set(ROLES.values()))
+
+    def test_only_connectors_reach_sources(self):
+        manifests = render("persons")
+        self.assertEqual(ports(rule(manifests, "sources", "egress")), [443, 5432])
+        selector = of_kind(manifests, "NetworkPolicy")["sources"]["spec"]["podSelector"]
+        chosen = {name for name, pod in pods(manifests).items() if selects(selector, pod["metadata"]["labels"])}
+        self.assertEqual(chosen, {"connectors"})
+
+    def test_whoever_is_not_named_reads_nothing(self):
+        self.assertNotIn("web", of_kind(render("minimal"), "NetworkPolicy"))
+        self.assertNotIn("push", of_kind(render("persons", "--set", "networkPolicy.push.from=null"), "NetworkPolicy"))
+        self.assertNotIn("metrics", of_kind(render("minimal", "--set-json", "networkPolicy.metrics.from=[]"), "NetworkPolicy"))
+        manifests = render("strimzi")
+        self.assertEqual(rule(manifests, "web", "ingress")["from"], load(values("strimzi"))["networkPolicy"]["web"]["from"])
+        self.assertEqual(ports(rule(manifests, "web", "ingress")), [9464])
+        self.assertEqual(ports(rule(manifests, "metrics", "ingress")), [9464])
+        self.assertEqual(ports(rule(render("persons"), "push", "ingress")), [9464])
+
+    def test_it_can_be_left_to_somebody_else(self):
+        self.assertEqual(of_kind(render("minimal", "--set", "networkPolicy.enabled=false"), "NetworkPolicy"), {})
+
+
+class Ballista(unittest.TestCase):
+    def test_it_is_not_there_unless_asked_for(self):
+        self.assertEqual(set(pods(render("minimal"))), set(ROLES.values()))
+
+    def test_it_is_never_open(self):
+        done = template("ballista", "--set", "networkPolicy.enabled=false")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("leave networkPolicy.enabled", done.stderr)
+        manifests = render("ballista")
+        found = rule(manifests, "ballista", "ingress")
+        allowed = {name for name, pod in pods(manifests).items()
+                   if any(selects(peer["podSelector"], pod["metadata"]["labels"]) for peer in found["from"])}
+        self.assertEqual(allowed, {"committer", "ballista-scheduler", "ballista-executor"})
+        self.assertTrue(all(set(peer) == {"podSelector"} for peer in found["from"]))
+
+    def test_ports_and_places_fit_together(self):
+        manifests = render("ballista")
+        found = {name: container(pod) for name, pod in pods(manifests).items()}
+        executor, scheduler = found["ballista-executor"], found["ballista-scheduler"]
+        listening = {port["containerPort"] for one in (executor, scheduler) for port in one["ports"]}
+        for name, direction in (("ballista", "ingress"), ("ballista-out", "egress")):
+            self.assertEqual(set(ports(rule(manifests, name, direction))), listening)
+        options = dict(zip(executor["args"][2::2], executor["args"][3::2]))
+        service = of_kind(manifests, "Service")["ballista-scheduler"]
+        self.assertEqual(options["--scheduler"], f"{service['metadata']['name']}:{service['spec']['ports'][0]['port']}")
+        self.assertEqual((options["--threads"], options["--memory-mib"]), ("4", "8192"))
+        # It reads the log under the path that whoever asks has it at, and writes to a volume of its own.
+        mounts = {one["mountPath"]: one for one in executor["volumeMounts"]}
+        self.assertIs(mounts["/data"]["readOnly"], True)
+        self.assertIn(options["--work"], mounts)
+        # It tells executors the address it listens at: not one that means "here" to everybody.
+        self.assertEqual(scheduler["args"], ["ballista", "scheduler", "--bind", "$(POD_IP):50050"])
+
+
+if __name__ == "__main__":
+    unittest.main()
