@@ -102,7 +102,12 @@ impl Bench {
                 .iter()
                 .map(|(_, payload)| {
                     self.next_offset += 1;
-                    OwnedMessage { partition: 0, offset: self.next_offset - 1, payload: payload.clone() }
+                    OwnedMessage {
+                        partition: 0,
+                        offset: self.next_offset - 1,
+                        stamp: None,
+                        payload: payload.clone(),
+                    }
                 })
                 .collect();
             let letters = self.engine.accept(run[0].0, &messages).await.expect("accept");
@@ -133,7 +138,12 @@ impl Bench {
             .iter()
             .map(|payload| {
                 self.next_offset += 1;
-                OwnedMessage { partition: 0, offset: self.next_offset - 1, payload: payload.clone() }
+                OwnedMessage {
+                    partition: 0,
+                    offset: self.next_offset - 1,
+                    stamp: None,
+                    payload: payload.clone(),
+                }
             })
             .collect();
         let letters = self.engine.accept(topic, &messages).await.expect("accept");

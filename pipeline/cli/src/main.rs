@@ -12,6 +12,7 @@ mod letters;
 mod output;
 mod persons;
 mod plant;
+mod routes;
 mod run;
 mod stream;
 mod theory;
@@ -91,6 +92,8 @@ enum Command {
         #[command(subcommand)]
         process: cluster::Process,
     },
+    /// Print whom Alertmanager tells what: routes, receivers and inhibition, from the registry of the owners of jobcentres.
+    AlertRoutes(routes::AlertRoutes),
     /// Write a simulated country: people on benefits in all municipalities, with everything that goes wrong.
     Simulate(Simulate),
 }
@@ -250,6 +253,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             return Ok(tools::check(config.as_deref(), online, role).await);
         }
         Command::Query(query) => stoppable(tools::query(&query)).await?,
+        Command::AlertRoutes(arguments) => routes::alert_routes(&arguments)?,
         Command::Theory(data) => tools::theory(&data).await?,
         Command::Recompute(recompute) => return stoppable(tools::recompute(&recompute)).await,
         Command::Explain(explain) => explain::explain(&explain).await?,

@@ -51,6 +51,7 @@ impl Plant {
         let store = Store::local(folder)?;
         let model = Arc::new(Model::embedded()?);
         let metrics = Arc::new(Metrics::new().context("registering metrics")?);
+        metrics.observe_data_folder(folder);
         let (broker, kafka) = match cluster {
             Some(kafka) => (None, kafka),
             None => {

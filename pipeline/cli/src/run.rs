@@ -142,6 +142,7 @@ async fn run_role(
         kafka: shared_cluster(config)?,
         instance,
     };
+    setting.metrics.observe_data_folder(&config.data);
     let snapshots = watch::Sender::new(None);
     let server = serve(config, &snapshots, &setting.metrics, &setting.clock, Router::new()).await?;
     let ended = match role {

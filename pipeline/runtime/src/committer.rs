@@ -29,7 +29,7 @@ use crate::groups::{Epochs, Group, column, disclosed_of, evaluate_tables, figure
 use crate::ingest::{OwnedMessage, Seen, ingest};
 use crate::local::Local;
 use crate::manifest::{Counts, Manifest, Positions};
-use crate::metrics::Metrics;
+use crate::metrics::{Labels, Metrics};
 use crate::persons::{
     Added, CellStore, Changed, Contribution, Limits, State, Written, note_positions, parameters_of,
 };
@@ -62,6 +62,8 @@ pub struct Snapshot {
     pub tables: BTreeMap<&'static str, RecordBatch>,
     /// Published tables of persons by name, one batch a month.
     pub monthly: BTreeMap<&'static str, Vec<RecordBatch>>,
+    /// What gauges are labelled with.
+    pub labels: Labels,
 }
 
 /// What an epoch brought.
@@ -247,7 +249,13 @@ impl Committer {
         self.local = Local::open(&self.store, &self.model, manifest, completeness).await?;
         publish::latest(&self.store, manifest).await?;
         let monthly = self.monthly(&self.local);
-        self.snapshot.send_replace(Some(Arc::new(Snapshot { manifest: manifest.clone(), tables, monthly })));
+        let labels = Labels::of(&self.model, manifest.as_of);
+        self.snapshot.send_replace(Some(Arc::new(Snapshot {
+            manifest: manifest.clone(),
+            tables,
+            monthly,
+            labels,
+        })));
         Ok(())
     }
 
@@ -459,7 +467,8 @@ impl Committer {
         self.newest = Some((manifest.clone(), digest));
         self.unpublished = true;
         let monthly = self.monthly(&self.local);
-        self.snapshot.send_replace(Some(Arc::new(Snapshot { manifest, tables, monthly })));
+        let labels = Labels::of(&self.model, manifest.as_of);
+        self.snapshot.send_replace(Some(Arc::new(Snapshot { manifest, tables, monthly, labels })));
         timer.observe_duration();
         let (events, duplicates) = (counts.events, counts.duplicates);
         let dead_letters = counts.dead_letters.values().sum();

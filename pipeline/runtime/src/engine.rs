@@ -3,6 +3,7 @@
 //! [`Engine::accept`] takes messages into the batch; [`Engine::settle`] tells what must go to the dead letter;
 //! [`Engine::commit`] makes the next epoch of it. The same parts work in several processes when they are given roles.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -231,6 +232,16 @@ impl Engine {
         self.metrics.observe_shard(&self.shard);
         self.committer.publish().await?;
         Ok(report)
+    }
+
+    /// Notes that messages of these times, milliseconds since 1970, are in a committed epoch.
+    pub(crate) fn observe_committed(&self, stamps: &[i64]) {
+        self.metrics.observe_committed(stamps, self.committer.clock().now());
+    }
+
+    /// Notes what waits at the broker, by the ends of its partitions.
+    pub(crate) fn observe_lag(&self, ends: &BTreeMap<(Topic, i32), i64>) {
+        self.metrics.observe_lag(ends, self.committer.positions());
     }
 
     /// Brings the files for plain readers to the newest epoch; does nothing if they are there.

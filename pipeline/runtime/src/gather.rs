@@ -35,6 +35,8 @@ pub(crate) struct Gathering {
     bytes: usize,
     /// The next offset of each partition, messages that wait included.
     read: BTreeMap<(Topic, i32), i64>,
+    /// When Kafka got what is in no epoch yet.
+    stamps: Vec<i64>,
 }
 
 impl Gathering {
@@ -46,13 +48,14 @@ impl Gathering {
                 read.extend(partitions.iter().map(|(partition, place)| ((topic, *partition), place.next)));
             }
         }
-        Self { waiting: BTreeMap::new(), bytes: 0, read }
+        Self { waiting: BTreeMap::new(), bytes: 0, read, stamps: Vec::new() }
     }
 
     /// Takes a message; gives all that wait if they are enough to be decoded.
     pub(crate) fn take(&mut self, topic: Topic, message: OwnedMessage) -> Option<Waiting> {
         self.read.insert((topic, message.partition), message.offset + 1);
         self.bytes += message.payload.len();
+        self.stamps.extend(message.stamp);
         let waiting = self.waiting.entry(topic).or_default();
         waiting.push(message);
         let is_full = waiting.len() >= DECODE_MESSAGES || self.bytes >= DECODE_BYTES;
@@ -63,6 +66,11 @@ impl Gathering {
     pub(crate) fn drain(&mut self) -> Waiting {
         self.bytes = 0;
         std::mem::take(&mut self.waiting).into_iter().collect()
+    }
+
+    /// When Kafka got what was taken since the last call; call it when an epoch with all of it is committed.
+    pub(crate) fn committed(&mut self) -> Vec<i64> {
+        std::mem::take(&mut self.stamps)
     }
 
     /// Whether everything before some ends was read.

@@ -24,6 +24,8 @@ pub struct OwnedMessage {
     pub partition: i32,
     /// Offset.
     pub offset: i64,
+    /// When Kafka got it, milliseconds since 1970; `None` if it did not come over Kafka.
+    pub stamp: Option<i64>,
     /// The bytes.
     pub payload: Vec<u8>,
 }
@@ -228,7 +230,12 @@ mod tests {
     fn batch(payloads: &[Vec<u8>]) -> Vec<OwnedMessage> {
         let numbered = payloads.iter().zip(0..);
         numbered
-            .map(|(payload, offset)| OwnedMessage { partition: 0, offset, payload: payload.clone() })
+            .map(|(payload, offset)| OwnedMessage {
+                partition: 0,
+                offset,
+                stamp: None,
+                payload: payload.clone(),
+            })
             .collect()
     }
 

@@ -212,6 +212,7 @@ async fn load_file(
                     .map(|(number, line)| OwnedMessage {
                         partition: place,
                         offset: i64::try_from(number).unwrap_or(i64::MAX),
+                        stamp: None,
                         payload: line.to_vec(),
                     })
                     .collect();

@@ -3,20 +3,61 @@
 //! Counters and histograms of the process live as long as it does. Gauges of figures are made anew from each
 //! committed epoch, so that a series that is no longer published vanishes. Hidden values have no series.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use prometheus::core::Collector;
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
 
+use rettidig_event::Topic;
+use rettidig_model::Model;
+use rettidig_model::catalogue::SqlModel;
+
 use crate::committer::Snapshot;
+use crate::manifest::Positions;
 use crate::persons::{AuditReport, Shard, State};
 
 /// States of a target, in the order of `rettidig_target_state`.
 const STATES: [&str; 5] = ["on_track", "drifting", "insufficient", "incomplete", "source_late"];
+
+/// What the model says of sources and areas, to label gauges with.
+#[derive(Debug, Default)]
+pub struct Labels {
+    /// Indicator and the source that feeds it.
+    sources: Vec<(String, String)>,
+    /// Municipality → jobcentre.
+    jobcentres: BTreeMap<String, String>,
+}
+
+impl Labels {
+    /// Those of a model on a day.
+    pub(crate) fn of(model: &Model, as_of: NaiveDate) -> Self {
+        let feeds = |model: &SqlModel| Some((model.name.clone(), model.header.feeds.clone()?));
+        let jobcentres = model.reference.get("areas").map(|areas| {
+            let (table, day) = (Table(areas), as_of.and_time(NaiveTime::MIN).and_utc().timestamp());
+            #[allow(clippy::cast_precision_loss, reason = "days are small")]
+            let day = day as f64;
+            let is_valid = |row: &usize| {
+                table.number("valid_from", *row).is_none_or(|from| from <= day)
+                    && table.number("valid_to", *row).is_none_or(|to| day <= to)
+            };
+            let pair =
+                |row| (table.text("municipality", row).to_owned(), table.text("jobcentre", row).to_owned());
+            (0..areas.num_rows()).filter(is_valid).map(pair).collect()
+        });
+        Self {
+            sources: model.models.iter().filter_map(feeds).collect(),
+            jobcentres: jobcentres.unwrap_or_default(),
+        }
+    }
+}
 
 /// Metrics of the process.
 #[derive(Debug)]
@@ -51,7 +92,13 @@ pub struct Metrics {
     pub proposals_refused_total: IntCounter,
     audit_mismatch_cells: IntGauge,
     audit_last_full_seconds: IntGauge,
+    freshness_seconds: Histogram,
+    consumer_lag_messages: IntGaugeVec,
+    data_folder: OnceLock<PathBuf>,
 }
+
+/// Messages that are older than this when their epoch is committed were a backlog: they say nothing about freshness.
+const BACKLOG_FROM: TimeDelta = TimeDelta::hours(24);
 
 impl Metrics {
     /// Registers the metrics of the process.
@@ -127,10 +174,24 @@ impl Metrics {
                 "rettidig_audit_last_full_seconds",
                 "When the newest full audit ended, seconds since 1970; 0 before the first",
             )?,
+            freshness_seconds: histogram(
+                "rettidig_freshness_seconds",
+                "From a message's time at Kafka to the commit of its epoch; a backlog of more than a day is left out",
+            )?,
+            consumer_lag_messages: IntGaugeVec::new(
+                Opts::new(
+                    "rettidig_consumer_lag_messages",
+                    "Messages at the broker that are in no committed epoch, of the partitions that this process reads",
+                ),
+                &["topic"],
+            )?,
+            data_folder: OnceLock::new(),
             registry,
         };
         metrics.audit_mismatch_cells.set(-1);
-        let all: [Box<dyn Collector>; 18] = [
+        let all: [Box<dyn Collector>; 20] = [
+            Box::new(metrics.freshness_seconds.clone()),
+            Box::new(metrics.consumer_lag_messages.clone()),
             Box::new(metrics.local_seconds.clone()),
             Box::new(metrics.after_months_seconds.clone()),
             Box::new(metrics.persons_seconds.clone()),
@@ -176,6 +237,34 @@ impl Metrics {
         self.audit_last_full_seconds.set(report.finished_at.timestamp());
     }
 
+    /// Names the folder whose disk is told of.
+    pub fn observe_data_folder(&self, folder: &Path) {
+        // Once a process.
+        let _ = self.data_folder.set(folder.to_owned());
+    }
+
+    /// Notes that messages of these times (milliseconds since 1970, as Kafka has them) are in a committed epoch.
+    pub(crate) fn observe_committed(&self, stamps: &[i64], now: DateTime<Utc>) {
+        let now = now.timestamp_millis();
+        for age in stamps.iter().map(|stamp| now - stamp).filter(|age| *age < BACKLOG_FROM.num_milliseconds())
+        {
+            #[allow(clippy::cast_precision_loss, reason = "a metric is a float")]
+            self.freshness_seconds.observe(age.max(0) as f64 / 1e3);
+        }
+    }
+
+    /// Notes how many messages of each partition are in no epoch: the ends of the partitions, and where the epochs have come to.
+    pub(crate) fn observe_lag(&self, ends: &BTreeMap<(Topic, i32), i64>, positions: &Positions) {
+        let mut lags: BTreeMap<Topic, i64> = BTreeMap::new();
+        for ((topic, partition), end) in ends {
+            let place = positions.get(topic.name()).and_then(|partitions| partitions.get(partition));
+            *lags.entry(*topic).or_default() += (end - place.map_or(0, |place| place.next)).max(0);
+        }
+        for (topic, lag) in lags {
+            self.consumer_lag_messages.with_label_values(&[topic.name()]).set(lag);
+        }
+    }
+
     /// The text exposition of the process and, if there is one, of an epoch.
     ///
     /// # Errors
@@ -186,6 +275,9 @@ impl Metrics {
         now: DateTime<Utc>,
     ) -> Result<String, prometheus::Error> {
         let mut families = self.registry.gather();
+        if let Some(folder) = self.data_folder.get() {
+            families.extend(disk_registry(folder)?.gather());
+        }
         if let Some(snapshot) = snapshot {
             families.extend(epoch_registry(snapshot, now)?.gather());
         }
@@ -236,6 +328,19 @@ fn gauge(registry: &Registry, name: &str, help: &str, value: f64) -> Result<(), 
     registry.register(Box::new(gauge))
 }
 
+/// What is left of the data folder's disk; nothing if the system does not tell.
+#[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
+fn disk_registry(folder: &Path) -> Result<Registry, prometheus::Error> {
+    let registry = Registry::new();
+    if let Ok(disk) = fs4::statvfs(folder) {
+        let available = disk.available_space() as f64;
+        gauge(&registry, "rettidig_data_avail_bytes", "Free on the disk of the data folder", available)?;
+        let size = disk.total_space() as f64;
+        gauge(&registry, "rettidig_data_size_bytes", "Size of the disk of the data folder", size)?;
+    }
+    Ok(registry)
+}
+
 #[allow(clippy::cast_precision_loss, reason = "a gauge is a float")]
 fn epoch_registry(snapshot: &Snapshot, now: DateTime<Utc>) -> Result<Registry, prometheus::Error> {
     let registry = Registry::new();
@@ -266,7 +371,61 @@ fn epoch_registry(snapshot: &Snapshot, now: DateTime<Utc>) -> Result<Registry, p
     if let Some(freshness) = snapshot.tables.get("freshness") {
         source_gauges(&registry, freshness, now)?;
     }
+    if let Some(completeness) = snapshot.tables.get("completeness") {
+        delivery_gauges(&registry, completeness, &snapshot.labels)?;
+    }
+    let feeds = gauges(
+        &registry,
+        "rettidig_indicator_source_info",
+        "1 for the source that an indicator is made from",
+        &["indicator", "source"],
+    )?;
+    for (indicator, source) in &snapshot.labels.sources {
+        feeds.with_label_values(&[indicator, source]).set(1.0);
+    }
     Ok(registry)
+}
+
+/// Whether the newest period of a source is incomplete, and whose municipalities' systems it is; an official table is nobody's.
+fn delivery_gauges(
+    registry: &Registry,
+    completeness: &RecordBatch,
+    of: &Labels,
+) -> Result<(), prometheus::Error> {
+    let labels = ["source", "jobcentre"];
+    let incomplete = gauges(
+        registry,
+        "rettidig_source_incomplete",
+        "1 if the newest period of a source lacks something",
+        &labels,
+    )?;
+    let info = gauges(
+        registry,
+        "rettidig_source_jobcentre_info",
+        "1 for the jobcentre that a source delivers for",
+        &labels,
+    )?;
+    let table = Table(completeness);
+    let mut newest: BTreeMap<&str, &str> = BTreeMap::new();
+    for row in 0..completeness.num_rows() {
+        let period = newest.entry(table.text("source", row)).or_default();
+        *period = (*period).max(table.text("period", row));
+    }
+    let mut lacks: BTreeMap<(&str, &str), bool> = BTreeMap::new();
+    for row in 0..completeness.num_rows() {
+        let source = table.text("source", row);
+        if newest.get(source) == Some(&table.text("period", row)) {
+            let jobcentre = of.jobcentres.get(table.text("area", row)).map_or("", String::as_str);
+            *lacks.entry((source, jobcentre)).or_default() |= table.text("state", row) == "incomplete";
+        }
+    }
+    for ((source, jobcentre), lacks) in lacks {
+        incomplete.with_label_values(&[source, jobcentre]).set(f64::from(u8::from(lacks)));
+        if !jobcentre.is_empty() {
+            info.with_label_values(&[source, jobcentre]).set(1.0);
+        }
+    }
+    Ok(())
 }
 
 /// The newest period of each indicator, without breakdowns.
@@ -278,7 +437,7 @@ fn indicator_gauges(registry: &Registry, indicators: &RecordBatch) -> Result<(),
     let denominator = make("rettidig_indicator_denominator", "What the newest value was divided by")?;
     let known = make("rettidig_indicator_known_at_seconds", "Since when the newest value has been known")?;
     let table = Table(indicators);
-    let mut newest: std::collections::BTreeMap<&str, &str> = std::collections::BTreeMap::new();
+    let mut newest: BTreeMap<&str, &str> = BTreeMap::new();
     for row in 0..indicators.num_rows() {
         let period = newest.entry(table.text("indicator", row)).or_default();
         *period = (*period).max(table.text("period", row));

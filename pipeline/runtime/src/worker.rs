@@ -158,6 +158,7 @@ impl Worker {
         if self.looked_at.elapsed() > LOOK_EVERY {
             self.looked_at = Instant::now();
             self.source.check_partitions().await?;
+            self.engine.observe_lag(&self.source.ends()?);
         }
         let first = tokio::select! {
             message = self.source.next() => Some(message?),
@@ -204,6 +205,11 @@ impl Worker {
             self.dead_letters.bury(&self.letters).await?;
             self.letters.clear();
         }
-        if self.engine.is_due() { self.engine.commit().await.map(Some) } else { Ok(None) }
+        if !self.engine.is_due() {
+            return Ok(None);
+        }
+        let report = self.engine.commit().await?;
+        self.engine.observe_committed(&self.gathering.committed());
+        Ok(Some(report))
     }
 }

@@ -70,7 +70,12 @@ impl Work {
             let mut piece = Piece::new();
             for (topic, payload) in (start..end).map(|row| event(&rows, row)).chain(figures) {
                 let offset = next.entry(topic).or_default();
-                piece.entry(topic).or_default().push(OwnedMessage { partition: 0, offset: *offset, payload });
+                piece.entry(topic).or_default().push(OwnedMessage {
+                    partition: 0,
+                    offset: *offset,
+                    stamp: None,
+                    payload,
+                });
                 *offset += 1;
             }
             pieces.push(piece);
@@ -322,7 +327,7 @@ async fn everything_sent_again_changes_nothing() {
         let first = before.positions[topic.name()][&0].next;
         let messages: Vec<OwnedMessage> = (first..)
             .zip(payloads.into_iter().rev())
-            .map(|(offset, payload)| OwnedMessage { partition: 0, offset, payload })
+            .map(|(offset, payload)| OwnedMessage { partition: 0, offset, stamp: None, payload })
             .collect();
         assert_eq!(engine.accept(topic, &messages).await.expect("accepted"), []);
     }

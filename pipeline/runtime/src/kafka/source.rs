@@ -187,7 +187,12 @@ impl KafkaSource {
                 let payload = message.payload().unwrap_or_default().to_vec();
                 Ok((
                     topic,
-                    OwnedMessage { partition: message.partition(), offset: message.offset(), payload },
+                    OwnedMessage {
+                        partition: message.partition(),
+                        offset: message.offset(),
+                        stamp: message.timestamp().to_millis(),
+                        payload,
+                    },
                 ))
             }
             Err(KafkaError::MessageConsumption(

@@ -25,6 +25,9 @@ pub const GROUP: &str = "rettidig-committer";
 /// How often the state is announced when nothing happens, and the clock is looked at.
 const ANNOUNCE_EVERY: Duration = Duration::from_secs(1);
 
+/// How often it is looked what waits at the broker.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
 /// Time between two audits.
 const AUDIT_EVERY: Duration = Duration::from_secs(600);
 
@@ -43,6 +46,10 @@ pub async fn run_committer(
     let mut share = membership.share();
     loop {
         let is_elected = !share.borrow_and_update().clone().map_err(not_a_member)?.is_empty();
+        if !is_elected {
+            // What another commits from now on is not known here.
+            snapshots.send_replace(None);
+        }
         // A commit that is given up in the middle is as if the process had been killed.
         let ended = tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
@@ -77,6 +84,7 @@ async fn commit(
             message = elected.source.next() => elected.gather(message?).await?,
             _ = tick.tick() => {
                 elected.look_at_clock();
+                elected.look_at_lag()?;
                 elected.announce().await?;
                 elected.audit().await;
             }
@@ -107,6 +115,8 @@ struct Elected<'a> {
     /// over in one epoch, and it stays as it is until then.
     target: Parameters,
     held: Vec<Held>,
+    /// When it was last looked what waits at the broker.
+    looked_at: Instant,
     /// The audit that runs beside, of the epoch that is pinned.
     audit: Option<JoinHandle<Result<u64, RuntimeError>>>,
     audited_at: Option<Instant>,
@@ -121,6 +131,15 @@ impl Drop for Elected<'_> {
 }
 
 impl<'a> Elected<'a> {
+    /// Notes now and then how many messages of its own topics are in no epoch.
+    fn look_at_lag(&mut self) -> Result<(), RuntimeError> {
+        if self.looked_at.elapsed() > LOOK_EVERY {
+            self.looked_at = Instant::now();
+            self.setting.metrics.observe_lag(&self.source.ends()?, self.committer.positions());
+        }
+        Ok(())
+    }
+
     async fn open(
         setting: &'a Setting,
         snapshots: &watch::Sender<Option<Arc<Snapshot>>>,
@@ -153,6 +172,7 @@ impl<'a> Elected<'a> {
             target,
             held: Vec::new(),
             audit: None,
+            looked_at: Instant::now(),
             audited_at: None,
         })
     }
@@ -367,6 +387,8 @@ impl<'a> Elected<'a> {
             }
         };
         self.held.clear();
+        let setting = self.setting;
+        setting.metrics.observe_committed(&self.gathering.committed(), setting.clock.now());
         self.committer.publish().await?;
         watch(Ok(&report));
         self.look_at_clock();
