@@ -26,9 +26,11 @@ WITH_TABLES = [
     "test_scorecard",
     "test_theory",
     "test_budgets",
+    "test_own_figures",
     "test_independent",
     "test_disclosure",
     "test_chart_program",
+    "test_demo_end_to_end",
 ]
 
 
