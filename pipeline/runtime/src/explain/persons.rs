@@ -86,12 +86,12 @@ impl Asked<'_> {
         Some(Shows { content: value.content, known_at: value.known_at, epoch: value.epoch })
     }
 
-    /// Whether rows hide the value of one of several municipalities that the area consists of; without `members`, of any.
+    /// Whether rows hide the value of one of several municipalities that the area consists of. The country, without `members`,
+    /// has so many that some are always hidden, and a part of its movement is nobody's in particular.
     fn hides_a_member(&self, rows: &RecordBatch, members: &BTreeSet<i32>) -> bool {
         let key = self.key();
-        let is_member =
-            |area: &str| members.is_empty() || area.parse().is_ok_and(|code| members.contains(&code));
-        key.area_kind != "municipality"
+        let is_member = |area: &str| area.parse().is_ok_and(|code| members.contains(&code));
+        members.len() > 1
             && from_rows(rows).values().flat_map(|month| &month.shown).any(|(cell, value)| {
                 value.content.status == Status::Hidden
                     && cell.area_kind == "municipality"
