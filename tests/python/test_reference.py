@@ -207,6 +207,23 @@ def indicators_of_persons() -> set[str]:
     return {path.stem for path in (fixtures.REFERENCE.parent / "indicators").glob("local_*.sql")}
 
 
+class Claims(unittest.TestCase):
+    def test_every_claim_of_the_readme_names_a_test_that_is_there(self):
+        text = (fixtures.ROOT / "README.md").read_text(encoding="utf-8")
+        (table,) = re.findall(r"## What is different\n(.*?)\n## ", text, re.DOTALL)
+        rows = [line.split("|")[1:-1] for line in table.splitlines() if line.startswith("| ") and "held by" not in line]
+        self.assertGreater(len(rows), 5)
+        tests = [
+            path.read_text(encoding="utf-8")
+            for folder in ("tests", "pipeline", "connectors")
+            for pattern in ("*.rs", "*.py")
+            for path in (fixtures.ROOT / folder).rglob(pattern)
+        ]
+        for row in rows:
+            name = row[-1].strip().strip("`")
+            self.assertTrue(any(re.search(rf"(fn|def) {name}\b", text) for text in tests), name)
+
+
 class Budgets(unittest.TestCase):
     """Prices, budgets, contracts, rewards and investments: every name is known, every invented figure says so."""
 
