@@ -18,7 +18,7 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 WITHOUT_TABLES = [
     "test_reference", "test_attack", "test_alerts", "test_alertmanager", "test_alerts_end_to_end",
-    "test_chart", "test_chart_pods", "test_image",
+    "test_chart", "test_chart_pods", "test_image", "test_dashboards",
 ]  # fmt: skip
 WITH_TABLES = [
     "test_tables",

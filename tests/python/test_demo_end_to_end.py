@@ -6,6 +6,7 @@ folder that these checks read; Prometheus scrapes it. `test_alerts_end_to_end` h
 
 from __future__ import annotations
 
+import math
 import os
 import pathlib
 import re
@@ -14,12 +15,14 @@ import socket
 import subprocess
 import tempfile
 import unittest
+import urllib.parse
 import urllib.request
 
 import alerting
 import duckdb
 import fixtures
 import published
+import test_dashboards
 
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", fixtures.ROOT / "target"))
 PROGRAM = pathlib.Path(os.environ.get("RETTIDIG_PROGRAM", TARGET / "debug/rettidig"))
@@ -46,11 +49,16 @@ class DemoEndToEnd(unittest.TestCase):
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.place = f"127.0.0.1:{port}"
-        given = ["demo", "--data", data, "--days", "1", "--persons", "6000", "--speed", "0", "--port", str(port)]
+        given = ["demo", "--data", data, "--days", "3", "--persons", "6000", "--speed", "0", "--port", str(port)]
         log = self.work / "demo.log"
         with log.open("w", encoding="utf-8") as file:
             self.demo = subprocess.Popen([PROGRAM, *given], stdout=file, stderr=file, stdin=subprocess.DEVNULL)
         self.addCleanup(self.end)
+        # From the first second, so that what a histogram gains is seen.
+        self.manager = alerting.Alertmanager(self.work)
+        self.addCleanup(self.manager.stop)
+        self.prometheus = alerting.Prometheus(self.work, self.place, self.manager)
+        self.addCleanup(self.prometheus.end)
         alerting.wait_until("the demo serves its tables", self.is_ready, SECONDS_MAX)
 
     def end(self):
@@ -63,7 +71,7 @@ class DemoEndToEnd(unittest.TestCase):
 
     def is_ready(self) -> bool:
         if self.demo.poll() is not None:
-            raise AssertionError((self.work / "demo.log").read_text(encoding="utf-8"))
+            raise AssertionError(self.log())
         try:
             return bool(self.metrics("rettidig_target_state"))
         except OSError:
@@ -90,15 +98,11 @@ class DemoEndToEnd(unittest.TestCase):
         delivers = self.metrics("rettidig_source_jobcentre_info")
         self.assertTrue(any('jobcentre="0101"' in line for line in delivers), "a municipality's own system")
 
-        manager = alerting.Alertmanager(self.work)
-        self.addCleanup(manager.stop)
-        prometheus = alerting.Prometheus(self.work, self.place, manager)
-        self.addCleanup(prometheus.end)
         expected = {("firing", *row) for row in drifting}
         alerting.wait_until(
-            "Prometheus says who drifts", lambda: prometheus.states("JobcentreDrifts") == expected, SECONDS_MAX
+            "Prometheus says who drifts", lambda: self.prometheus.states("JobcentreDrifts") == expected, SECONDS_MAX
         )
-        told = manager.listeners.told
+        listeners = self.manager.listeners
         addresses: dict[str, set[str]] = {}
         for row in alerting.owners():
             addresses.setdefault(row["jobcentre"], set()).add(row["address"].removeprefix("https:/"))
@@ -107,9 +111,33 @@ class DemoEndToEnd(unittest.TestCase):
         for area in sorted(owned):
             text = f"Jobcentre {area} drifts from its target"
             for address in addresses[area]:
-                alerting.wait_until(f"{address} is told", lambda a=address, t=text: told(a, t), SECONDS_MAX)
-            self.assertEqual(manager.listeners.everybody_told(text), addresses[area], "and nobody else")
-        self.assertEqual(manager.listeners.problems, [])
+                alerting.wait_until(f"{address} is told", lambda a=address, t=text: listeners.told(a, t), SECONDS_MAX)
+            self.assertEqual(listeners.everybody_told(text), addresses[area], "and nobody else")
+        self.assertEqual(listeners.problems, [])
+
+        self.no_panel_is_empty()
+
+    def no_panel_is_empty(self):
+        """Every query of every dashboard, with its variables set as a user would."""
+        alerting.wait_until("the days are over", lambda: "audit     0 mismatches" in self.log(), SECONDS_MAX)
+        chosen = {"jobcentre": "0101", "indicator": "full_time_unemployed"}
+
+        def numbers(expr: str) -> list[float]:
+            for name, value in chosen.items():
+                expr = expr.replace(f"${name}", value)
+            answer = self.prometheus.ask("/api/v1/query?" + urllib.parse.urlencode({"query": expr}))
+            return [float(one["value"][1]) for one in answer["data"]["result"]]
+
+        queries = test_dashboards.queries()
+        self.assertGreater(len(queries), 25)
+        for dashboard, title, expr in queries:
+            with self.subTest(dashboard=dashboard, panel=title):
+                found = numbers(expr)
+                self.assertTrue(found, expr)
+                self.assertFalse(all(math.isnan(number) for number in found), expr)
+
+    def log(self) -> str:
+        return (self.work / "demo.log").read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -236,7 +236,7 @@ impl Engine {
 
     /// Notes that messages of these times, milliseconds since 1970, are in a committed epoch.
     pub(crate) fn observe_committed(&self, stamps: &[i64]) {
-        self.metrics.observe_committed(stamps, self.committer.clock().now());
+        self.metrics.observe_committed(stamps);
     }
 
     /// Notes what waits at the broker, by the ends of its partitions.

@@ -16,7 +16,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
-use rettidig_event::Topic;
+use rettidig_event::{Clock as _, SystemClock, Topic};
 use rettidig_model::Model;
 use rettidig_model::catalogue::SqlModel;
 
@@ -244,8 +244,10 @@ impl Metrics {
     }
 
     /// Notes that messages of these times (milliseconds since 1970, as Kafka has them) are in a committed epoch.
-    pub(crate) fn observe_committed(&self, stamps: &[i64], now: DateTime<Utc>) {
-        let now = now.timestamp_millis();
+    ///
+    /// Kafka's times are those of the wall clock, whatever clock the engine goes by.
+    pub(crate) fn observe_committed(&self, stamps: &[i64]) {
+        let now = SystemClock.now().timestamp_millis();
         for age in stamps.iter().map(|stamp| now - stamp).filter(|age| *age < BACKLOG_FROM.num_milliseconds())
         {
             #[allow(clippy::cast_precision_loss, reason = "a metric is a float")]

@@ -100,7 +100,9 @@ impl Worker {
             let (topic, message) = self.source.next().await?;
             self.take(topic, message).await?;
         }
-        self.commit_due().await
+        let report = self.commit_due().await?;
+        self.engine.observe_lag(&ends);
+        Ok(report)
     }
 
     /// Goes on until `shutdown`; commits what has been read before it returns, unless that takes too long.

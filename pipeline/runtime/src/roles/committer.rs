@@ -387,8 +387,7 @@ impl<'a> Elected<'a> {
             }
         };
         self.held.clear();
-        let setting = self.setting;
-        setting.metrics.observe_committed(&self.gathering.committed(), setting.clock.now());
+        self.setting.metrics.observe_committed(&self.gathering.committed());
         self.committer.publish().await?;
         watch(Ok(&report));
         self.look_at_clock();
