@@ -97,6 +97,7 @@ class DemoEndToEnd(unittest.TestCase):
         self.assertLessEqual({indicator for _, indicator in drifting}, fed)
         delivers = self.metrics("rettidig_source_jobcentre_info")
         self.assertTrue(any('jobcentre="0101"' in line for line in delivers), "a municipality's own system")
+        self.assertFalse(any('source="jobindsats' in line for line in delivers), "an official table is nobody's")
 
         expected = {("firing", *row) for row in drifting}
         alerting.wait_until(

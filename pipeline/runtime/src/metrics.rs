@@ -423,7 +423,8 @@ fn delivery_gauges(
     }
     for ((source, jobcentre), lacks) in lacks {
         incomplete.with_label_values(&[source, jobcentre]).set(f64::from(u8::from(lacks)));
-        if !jobcentre.is_empty() {
+        let is_official = of.sources.iter().any(|(_, official)| official == source);
+        if !jobcentre.is_empty() && !is_official {
             info.with_label_values(&[source, jobcentre]).set(1.0);
         }
     }
