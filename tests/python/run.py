@@ -31,6 +31,7 @@ WITH_TABLES = [
     "test_disclosure",
     "test_chart_program",
     "test_demo_end_to_end",
+    "test_history",
 ]
 
 

@@ -8,6 +8,7 @@ mod config;
 mod demo;
 mod door;
 mod explain;
+mod history;
 mod letters;
 mod output;
 mod persons;
@@ -72,6 +73,13 @@ enum Command {
     /// Show the theory of change as a tree: goals, what tells whether they move, what is done for them. It shows what goes
     /// together, never what caused it.
     Theory(Data),
+    /// Print the past of the official figures as OpenMetrics, for `promtool tsdb create-blocks-from openmetrics`: one sample a period, at its
+    /// end, without breakdowns.
+    History {
+        /// Data folder.
+        #[arg(long, default_value = "data/demo")]
+        data: PathBuf,
+    },
     /// Compute everything again from the log and compare cell by cell with the newest epoch.
     Recompute(Recompute),
     /// Show why a published value differs from another: of two instants, or of two periods. The difference splits into real change,
@@ -255,6 +263,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Query(query) => stoppable(tools::query(&query)).await?,
         Command::AlertRoutes(arguments) => routes::alert_routes(&arguments)?,
         Command::Theory(data) => tools::theory(&data).await?,
+        Command::History { data } => tools::history(&data).await?,
         Command::Recompute(recompute) => return stoppable(tools::recompute(&recompute)).await,
         Command::Explain(explain) => explain::explain(&explain).await?,
         Command::Audit { audit } => return explain::audit(&audit),

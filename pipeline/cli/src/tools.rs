@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::config::Config;
 use crate::output::{line, remark};
 use crate::run::Role;
-use crate::{Data, Query, Recompute, theory};
+use crate::{Data, Query, Recompute, history, theory};
 
 /// Opens a folder that must be there already.
 pub fn open(folder: &Path) -> anyhow::Result<Store> {
@@ -105,6 +105,18 @@ pub async fn theory(data: &Data) -> anyhow::Result<()> {
         line(&text)?;
     }
     Ok(())
+}
+
+/// Prints the past of the official figures as OpenMetrics.
+pub async fn history(folder: &Path) -> anyhow::Result<()> {
+    let store = open(folder)?;
+    let data = Data { data: folder.to_owned(), json: false };
+    let query = Query { sql: history::SQL.to_owned(), as_known: None, on: None, data };
+    let rows = json_of(&query_tables(&store, &query).await?)?;
+    let samples: Vec<history::Sample> = serde_json::from_str(&rows)?;
+    let mut text = Vec::new();
+    history::write(&samples, &mut text)?;
+    Ok(line(String::from_utf8(text)?.trim_end())?)
 }
 
 async fn query_tables(store: &Store, query: &Query) -> anyhow::Result<RecordBatch> {
