@@ -8,6 +8,7 @@ Cells that the scorecard leaves empty must be those that cannot be known.
 from __future__ import annotations
 
 import collections
+import datetime
 import statistics
 import unittest
 
@@ -194,6 +195,12 @@ class Scorecard(unittest.TestCase):
         self.same(row, f"{result}_cluster_best", best(known) if known else None)
         self.same(row, f"{result}_cluster_worst", worst(known) if known else None)
         self.same(row, f"{result}_tercile", thirds(result, levels)[area])
+
+    def test_a_month_that_still_runs_is_not_compared(self):
+        tomorrow = datetime.date.fromisoformat(published.epoch()["as_of"]) + datetime.timedelta(1)
+        running = f"{tomorrow:%Y-%m}"
+        self.assertIn(running, {row["period"] for row in published.rows("local_indicators")})
+        self.assertLess(max(row["period"] for row in self.rows), running)
 
     def test_the_labour_force_is_what_the_published_rate_implies(self):
         rows = {(row["area_kind"], row["area"]): row["labour_force"] for row in published.rows("labour_force")}

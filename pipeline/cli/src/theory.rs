@@ -132,6 +132,10 @@ mod tests {
              "unit":"percent","delivered":false,"delivered_from":90.0,"state":"known"},
             {"depth":1,"node":"i16","kind":"indicator","danish":"U","english":"under 30","period":"2026-06","value":106.0,
              "unit":"persons","state":"no_comparison"},
+            {"depth":1,"node":"4.1","kind":"sub_goal","danish":"H","english":"half","known":1,"indicators":1,
+             "diagnosis":"not_yet_knowable","waits_for":"activity","activities_known":2},
+            {"depth":1,"node":"4.2","kind":"sub_goal","danish":"N","english":"nothing","known":1,"indicators":1,
+             "diagnosis":"not_yet_knowable","waits_for":"activity","activities_known":0},
             {"depth":2,"node":"i24","kind":"indicator","danish":"M","english":"modules","period":"2026-06","state":"hidden"}]"#;
         let nodes: Vec<Node> = serde_json::from_str(text).expect("rows");
         let expected = "\
@@ -141,6 +145,8 @@ mod tests {
     activity a3 A (tests): 2026-06 2000 tests, -25.0 % in a year, not delivered
     activity a2 R (in time): 2026-06 86.1 percent, not delivered (from 90 on)
     i16 U (under 30): 2026-06 106 persons, no figure of a year before
+    4.1 H (half): not yet knowable: half of what is done for it was delivered; 1 of 1 indicators known
+    4.2 N (nothing): not yet knowable: nothing known is done for it; 1 of 1 indicators known
         i24 M (modules): 2026-06 hidden";
         assert_eq!(lines(&nodes).join("\n"), expected);
     }
