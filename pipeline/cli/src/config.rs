@@ -12,6 +12,7 @@ use rettidig_connectors::pseudonym::{KeyError, PseudonymKey};
 use rettidig_connectors::sources;
 use rettidig_event::Source;
 use rettidig_runtime::kafka::KafkaConfig;
+use rettidig_serve::access::{Access, Reader};
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_yaml_ng::{Mapping, Value};
@@ -35,6 +36,7 @@ pub struct Config {
     tables: BTreeMap<String, Table>,
     /// Pushed records.
     pub push: Push,
+    access: Tokens,
     /// The key of the pseudonyms, if there is one; never none with a source of person records.
     #[serde(skip)]
     pub key: Option<Arc<PseudonymKey>>,
@@ -49,6 +51,11 @@ struct Kafka {
     #[serde(default)]
     settings: BTreeMap<String, String>,
     password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Tokens {
+    tokens_file: Option<PathBuf>,
 }
 
 /// One connector.
@@ -130,6 +137,7 @@ impl Config {
                 errors.push(format!("pseudonym_key_file: {}", rettidig_connectors::driver::chain(&error)))
             }
         }
+        errors.extend(self.access().err().map(|error| error.to_string()));
         // Without a key the rest is still looked at; what is built here is dropped, and tells nothing.
         let stand_in = PseudonymKey::from_text(SecretString::from(DEMO_KEY)).ok().map(Arc::new);
         if let Some(key) = self.key.clone().or(stand_in) {
@@ -177,6 +185,15 @@ impl Config {
                 let enabled = self.connectors.iter().filter(|(_, connector)| connector.enabled);
                 enabled.map(|(name, connector)| Ok((name.clone(), connector.source(name)?))).collect()
             }
+        }
+    }
+
+    /// Who may read what.
+    pub fn access(&self) -> anyhow::Result<Access> {
+        match &self.access.tokens_file {
+            Some(file) => Access::from_file(file)
+                .map_err(|errors| anyhow::anyhow!("access.tokens_file: {}", errors.join("; "))),
+            None => Ok(Access::all(Reader::Public)),
         }
     }
 

@@ -22,6 +22,7 @@ use rettidig_model::Model;
 use rettidig_runtime::kafka::KafkaSink;
 use rettidig_runtime::{EpochReport, Snapshot};
 use rettidig_serve::Router;
+use rettidig_serve::access::{Access, Reader};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -55,7 +56,9 @@ pub async fn demo(options: Demo) -> anyhow::Result<()> {
     // With --once nobody has time to look at the pages: any free port will do.
     let port = if options.once { 0 } else { options.port };
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut plant = Plant::start(&folder, None, listen, clock.clone(), Router::new()).await?;
+    // It listens to this machine alone, and its people are simulated.
+    let access = Access::all(Reader::Operator { name: "demo".to_owned() });
+    let mut plant = Plant::start(&folder, None, listen, clock.clone(), access, Router::new()).await?;
     if !options.json {
         line("Rettidig demo: real figures of Jobindsats.dk / STAR and Danmarks Statistik, replayed.")?;
         line(

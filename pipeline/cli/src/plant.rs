@@ -13,6 +13,7 @@ use rettidig_model::Model;
 use rettidig_runtime::kafka::{self, KafkaConfig};
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::{Engine, Store, Worker};
+use rettidig_serve::access::Access;
 use rettidig_serve::{Router, Server, Shown};
 
 /// The folder of the connectors' cursors.
@@ -38,13 +39,14 @@ pub struct Plant {
 }
 
 impl Plant {
-    /// Starts everything on a data folder; without a cluster, an embedded broker. `routes` are served beside those of
-    /// the tables and metrics.
+    /// Starts everything on a data folder; without a cluster, an embedded broker. `access` says who may read what; `routes`
+    /// are served beside those of the tables and metrics.
     pub async fn start(
         folder: &Path,
         cluster: Option<KafkaConfig>,
         listen: SocketAddr,
         clock: Arc<dyn Clock>,
+        access: Access,
         routes: Router,
     ) -> anyhow::Result<Self> {
         kafka::assert_features()?;
@@ -71,6 +73,8 @@ impl Plant {
             clock,
             folder: folder.to_owned(),
             ready: Arc::clone(&ready),
+            model: Arc::clone(&model),
+            access,
         };
         let worker = Worker::connect(engine, &kafka).await?;
         let server = Server::start_with(listen, shown, routes).await?;

@@ -10,6 +10,7 @@ use rettidig_connectors::http::tokio_pause;
 use rettidig_connectors::push;
 use rettidig_event::{Clock, Source, SystemClock};
 use rettidig_model::Model;
+use rettidig_runtime::follow::follow;
 use rettidig_runtime::kafka::{self, KafkaConfig, KafkaSink, Part};
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::persons::Limits;
@@ -38,15 +39,19 @@ pub enum Role {
     Worker,
     /// Waits to be elected, then takes what workers propose into epochs, with the official figures.
     Committer,
+    /// Shows the newest epoch of the data folder, whoever commits it: pages, tables, SQL. It needs no Kafka.
+    Web,
 }
 
-impl From<Role> for Part {
-    fn from(role: Role) -> Self {
-        match role {
-            Role::All => Self::All,
-            Role::Connectors => Self::Connectors,
-            Role::Worker => Self::Worker,
-            Role::Committer => Self::Committer,
+impl Role {
+    /// What it is to Kafka; `None` if it is nothing to it.
+    pub fn part(self) -> Option<Part> {
+        match self {
+            Self::All => Some(Part::All),
+            Self::Connectors => Some(Part::Connectors),
+            Self::Worker => Some(Part::Worker),
+            Self::Committer => Some(Part::Committer),
+            Self::Web => None,
         }
     }
 }
@@ -63,6 +68,7 @@ pub async fn run(config: Config, role: Role, instance: Option<String>) -> anyhow
         Role::All => run_all(&config, &shutdown).await,
         Role::Connectors => run_connectors(&config, &shutdown).await,
         Role::Worker | Role::Committer => run_role(&config, role, instance, &shutdown).await,
+        Role::Web => run_web(&config, &shutdown).await,
     };
     signals.abort();
     ended
@@ -79,9 +85,9 @@ fn told(result: Result<&EpochReport, &RuntimeError>) {
 async fn run_all(config: &Config, shutdown: &CancellationToken) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sources = Sources::of(config, &clock)?;
-    let routes = sources.routes.clone();
+    let (access, routes) = (config.access()?, sources.routes.clone());
     let mut plant =
-        Plant::start(&config.data, config.kafka(), config.listen, Arc::clone(&clock), routes).await?;
+        Plant::start(&config.data, config.kafka(), config.listen, Arc::clone(&clock), access, routes).await?;
     if config.kafka().is_none() {
         output::remark("embedded broker: for one small machine; production is Apache Kafka (kafka.brokers)");
     }
@@ -118,7 +124,8 @@ async fn run_connectors(config: &Config, shutdown: &CancellationToken) -> anyhow
     let sources = Sources::of(config, &clock)?;
     let metrics = Arc::new(Metrics::new().context("registering metrics")?);
     let snapshots = watch::Sender::new(None);
-    let server = serve(config, &snapshots, &metrics, &clock, sources.routes.clone()).await?;
+    let model = Arc::new(Model::embedded()?);
+    let server = serve(config, &snapshots, &metrics, &clock, &model, sources.routes.clone()).await?;
     output::remark(&format!("connectors: http://{}/metrics", server.address()));
     let cursors = CursorStore::new(plant::cursors(&config.data));
     let mut connectors = sources.start(&cluster, &cursors, &metrics, &clock, shutdown)?;
@@ -144,7 +151,8 @@ async fn run_role(
     };
     setting.metrics.observe_data_folder(&config.data);
     let snapshots = watch::Sender::new(None);
-    let server = serve(config, &snapshots, &setting.metrics, &setting.clock, Router::new()).await?;
+    let server =
+        serve(config, &snapshots, &setting.metrics, &setting.clock, &setting.model, Router::new()).await?;
     let ended = match role {
         Role::Committer => {
             output::remark(&format!("committer: http://{}/metrics  /tables  /readyz", server.address()));
@@ -160,12 +168,25 @@ async fn run_role(
     Ok(ended?)
 }
 
+async fn run_web(config: &Config, shutdown: &CancellationToken) -> anyhow::Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let metrics = Arc::new(Metrics::new().context("registering metrics")?);
+    metrics.observe_data_folder(&config.data);
+    let (model, store) = (Arc::new(Model::embedded()?), Store::local(&config.data)?);
+    let snapshots = watch::Sender::new(None);
+    let server = serve(config, &snapshots, &metrics, &clock, &model, Router::new()).await?;
+    output::remark(&format!("web: http://{}/", server.address()));
+    follow(&store, &model, &snapshots, shutdown).await;
+    Ok(server.stop().await?)
+}
+
 /// Serves the metrics of a process, and what it has committed.
 async fn serve(
     config: &Config,
     snapshots: &watch::Sender<Option<Arc<Snapshot>>>,
     metrics: &Arc<Metrics>,
     clock: &Arc<dyn Clock>,
+    model: &Arc<Model>,
     routes: Router,
 ) -> anyhow::Result<Server> {
     let shown = Shown {
@@ -174,6 +195,8 @@ async fn serve(
         clock: Arc::clone(clock),
         folder: config.data.clone(),
         ready: Arc::new(AtomicBool::new(true)),
+        model: Arc::clone(model),
+        access: config.access()?,
     };
     Ok(Server::start_with(config.listen, shown, routes).await?)
 }

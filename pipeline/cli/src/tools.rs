@@ -39,9 +39,10 @@ pub async fn check(file: Option<&Path>, online: bool, role: Role) -> ExitCode {
     let config = Config::load(file);
     let mut errors = Vec::new();
     match (&config, online) {
-        (Ok(config), true) => match config.kafka() {
-            Some(kafka) => errors.extend(preflight::findings(&kafka, role.into()).await),
-            None => remark("kafka.brokers names no cluster: the embedded broker needs no check"),
+        (Ok(config), true) => match (config.kafka(), role.part()) {
+            (Some(kafka), Some(part)) => errors.extend(preflight::findings(&kafka, part).await),
+            (None, _) => remark("kafka.brokers names no cluster: the embedded broker needs no check"),
+            (_, None) => remark("this role uses no Kafka: nothing to check there"),
         },
         (Ok(_), false) => {}
         (Err(found), _) => errors.clone_from(found),

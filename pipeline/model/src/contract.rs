@@ -84,6 +84,8 @@ pub struct Column {
 pub struct Table {
     /// Name; also the name of its SQL model and of its file.
     pub name: &'static str,
+    /// Whether a row is for those who steer its area, and not for everybody: the economy of a municipality.
+    pub closed: bool,
     /// What it says.
     pub description: &'static str,
     /// Columns that identify a row.

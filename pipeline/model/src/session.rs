@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
-use datafusion::common::plan_err;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{ScalarValue, plan_err};
 use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Distinct, Expr, LogicalPlan};
@@ -97,7 +97,22 @@ impl Session {
     /// # Errors
     /// What DataFusion says, under the name given.
     pub async fn query(&self, name: &str, sql: &str) -> Result<RecordBatch, ModelError> {
-        self.collect(sql).await.map_err(|error| ModelError::evaluation(name, error))
+        self.collect(sql, None).await.map_err(|error| ModelError::evaluation(name, error))
+    }
+
+    /// As [`Session::query`], with texts in place of `$name`.
+    ///
+    /// # Errors
+    /// As [`Session::query`]; if a parameter has no value.
+    pub async fn query_with(
+        &self,
+        name: &str,
+        sql: &str,
+        values: &[(&str, &str)],
+    ) -> Result<RecordBatch, ModelError> {
+        let values = values.iter().map(|(name, value)| (*name, ScalarValue::from(*value)));
+        let values: Vec<(&str, ScalarValue)> = values.collect();
+        self.collect(sql, Some(values)).await.map_err(|error| ModelError::evaluation(name, error))
     }
 
     /// Names of the tables that a query reads.
@@ -129,8 +144,16 @@ impl Session {
         Ok(frame)
     }
 
-    async fn collect(&self, sql: &str) -> Result<RecordBatch, DataFusionError> {
+    async fn collect(
+        &self,
+        sql: &str,
+        values: Option<Vec<(&str, ScalarValue)>>,
+    ) -> Result<RecordBatch, DataFusionError> {
         let frame = self.frame(sql).await?;
+        let frame = match values {
+            Some(values) => frame.with_param_values(values)?,
+            None => frame,
+        };
         let schema = Arc::new(Schema::new(frame.schema().fields().clone()));
         let batches = frame.collect().await?;
         let batch = concat_batches(&schema, &batches)?;

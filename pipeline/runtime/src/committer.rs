@@ -66,6 +66,23 @@ pub struct Snapshot {
     pub labels: Labels,
 }
 
+impl Snapshot {
+    /// A committed epoch, read from its files.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Stop`] if a file cannot be read.
+    pub async fn read(store: &Store, model: &Model, manifest: Manifest) -> Result<Self, RuntimeError> {
+        let mut tables = BTreeMap::new();
+        for table in contract::tables() {
+            if let Some(entry) = manifest.tables.get(table.name) {
+                tables.insert(table.name, store.get_parquet(entry, table.schema()).await?);
+            }
+        }
+        let labels = Labels::of(model, manifest.as_of);
+        Ok(Self { manifest, tables, monthly: BTreeMap::new(), labels })
+    }
+}
+
 /// What an epoch brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EpochReport {

@@ -4,7 +4,7 @@
 //! touch, the [`committer`] evaluates the groups of figures and commits an epoch through [`store`] and [`manifest`], [`publish`]
 //! replaces the files that plain readers open. [`engine`] is both in one process, driven by [`worker`]; [`roles`] are processes of
 //! their own. [`load`] is the door beside Kafka, [`letters`] the way back for what was put aside. [`recompute`] and [`explain`] read
-//! committed epochs only; who reads records of persons is written down in [`reads`].
+//! committed epochs only, [`follow`] shows the newest; who reads records of persons is written down in [`reads`].
 
 pub mod aside;
 pub mod codes;
@@ -13,6 +13,7 @@ mod definitions;
 pub mod engine;
 pub mod error;
 pub mod explain;
+pub mod follow;
 mod gather;
 mod groups;
 pub mod ingest;

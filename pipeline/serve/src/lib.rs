@@ -14,18 +14,23 @@
 //! It reads committed epochs only and knows neither Kafka nor the engine's state. A Parquet answer comes from
 //! the immutable file of one epoch, so a reader that holds on to an `ETag` never sees two epochs mixed.
 
+pub mod access;
+pub mod view;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Extension, Path, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use rettidig_event::Clock;
+use rettidig_model::contract::Table;
+use rettidig_model::{Model, ModelError};
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::{Manifest, Snapshot};
 use serde_json::json;
@@ -34,6 +39,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tower_http::services::ServeFile;
+
+use crate::access::{Access, Reader};
+use crate::view::View;
 
 /// What the server shows.
 #[derive(Clone)]
@@ -48,6 +56,20 @@ pub struct Shown {
     pub folder: PathBuf,
     /// Whether the worker has caught up since the start.
     pub ready: Arc<AtomicBool>,
+    /// The model, for names and descriptions.
+    pub model: Arc<Model>,
+    /// Who may read what.
+    pub access: Access,
+}
+
+impl Shown {
+    /// The newest epoch as a reader may see it; `None` before the first.
+    ///
+    /// # Errors
+    /// As [`View::new`].
+    pub fn view(&self, reader: Reader) -> Result<Option<View>, ModelError> {
+        newest(self).map(|snapshot| View::new(snapshot, &self.model, reader)).transpose()
+    }
 }
 
 /// The server could not start or broke down.
@@ -93,7 +115,8 @@ impl Server {
         let address = listener.local_addr().map_err(listen)?;
         let shutdown = CancellationToken::new();
         let stop = shutdown.clone();
-        let router = router(shown).merge(beside);
+        let access = axum::middleware::from_fn_with_state(shown.access.clone(), access::identify);
+        let router = router(shown).layer(access).merge(beside);
         let task = tokio::spawn(async move {
             axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
         });
@@ -179,7 +202,12 @@ async fn index(State(shown): State<Shown>) -> Response {
     }
 }
 
-async fn table(State(shown): State<Shown>, Path(file): Path<String>, mut request: Request) -> Response {
+async fn table(
+    State(shown): State<Shown>,
+    Path(file): Path<String>,
+    Extension(reader): Extension<Reader>,
+    mut request: Request,
+) -> Response {
     let Some(snapshot) = newest(&shown) else {
         return (StatusCode::SERVICE_UNAVAILABLE, "no epoch has been committed yet\n").into_response();
     };
@@ -193,6 +221,12 @@ async fn table(State(shown): State<Shown>, Path(file): Path<String>, mut request
         let message = format!("no table {file}: choose one of {}\n", names.join(", "));
         return (StatusCode::NOT_FOUND, message).into_response();
     };
+    let is_closed = file.strip_suffix(".parquet").and_then(Table::named).is_some_and(|table| table.closed);
+    if is_closed && reader.areas().is_some() {
+        let text = "the whole of this table is for operators: ask with an operator's token, or for the rows of your own areas at \
+                    /data/TABLE.parquet\n";
+        return (StatusCode::FORBIDDEN, text).into_response();
+    }
     let etag = format!("\"{}\"", entry.sha256);
     let headers = request.headers_mut();
     if names_etag(headers, IF_NONE_MATCH.as_str(), &etag) {

@@ -13,6 +13,7 @@ use rettidig_event::ManualClock;
 use rettidig_model::Model;
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::{Engine, Store};
+use rettidig_serve::access::{Access, Reader};
 use rettidig_serve::{Server, Shown};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -49,6 +50,8 @@ fn bench() -> Bench {
             clock,
             folder: folder.path().to_owned(),
             ready: Arc::new(AtomicBool::new(true)),
+            model: Arc::new(Model::embedded().expect("the model")),
+            access: Access::all(Reader::Public),
         };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         (Server::start(address, shown).await.expect("a server"), engine)

@@ -11,7 +11,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     ("rettidig-simulator", &["rettidig-event"]),
     ("rettidig-model", &["rettidig-event"]),
     ("rettidig-runtime", &["rettidig-event", "rettidig-model"]),
-    ("rettidig-serve", &["rettidig-event", "rettidig-runtime"]),
+    ("rettidig-serve", &["rettidig-event", "rettidig-model", "rettidig-runtime"]),
     ("rettidig-cluster", &["rettidig-event", "rettidig-model", "rettidig-runtime"]),
     ("rettidig-oracle", &["rettidig-event"]),
     (

@@ -21,6 +21,7 @@ use rettidig_model::Model;
 use rettidig_runtime::kafka::{KafkaConfig, KafkaSink, create_topics};
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::{Engine, RuntimeError, Store, Worker};
+use rettidig_serve::access::{Access, Reader};
 use rettidig_serve::{Server, Shown};
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -134,6 +135,8 @@ async fn an_event_produced_by_hand_shows_in_table_gauge_and_over_http() {
             clock: Arc::new(SystemClock),
             folder: folder.path().to_owned(),
             ready: Arc::new(AtomicBool::new(true)),
+            model: Arc::new(Model::embedded().expect("the model")),
+            access: Access::all(Reader::Public),
         };
         let server = Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), shown).await.expect("server");
         let address = server.address();

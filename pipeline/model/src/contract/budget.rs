@@ -18,6 +18,7 @@ const MUNICIPALITY: Column = column("area", Kind::Text, "", "code of the municip
 pub(super) const TABLES: &[Table] = &[
     Table {
         name: "budget_follow_up",
+        closed: true,
         description: "What each service was budgeted at for the clients there really were, what it cost, and why that \
                       differs (budgetopfølgning)",
         grain: &["area_kind", "area", "service", "period"],
@@ -83,6 +84,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "year_accounts",
+        closed: true,
         description: "What a year will cost, with how sure that is, and when it is over what it did cost (årsregnskab)",
         grain: &["area_kind", "area", "service", "year"],
         columns: &[
@@ -136,6 +138,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "contract_results",
+        closed: true,
         description: "How far each goal of a contract is realised, in six perspectives (kontraktopfølgning)",
         grain: &["area_kind", "area", "year", "contract_unit", "goal"],
         columns: &[
@@ -168,6 +171,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "rewards",
+        closed: false,
         description: "Whether an area has fewer on benefits than the rest of Sjælland would lead to expect, and the \
                       reward that follows (belønning pr. helårsmodtager)",
         grain: &["area_kind", "area", "period"],
@@ -215,6 +219,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "base_budgets",
+        closed: true,
         description: "What a benefit costs a municipality in the known months of a year: support before and after \
                       refund, administration, activity (basisbudget)",
         grain: &["area", "benefit", "year"],
@@ -252,6 +257,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "investments",
+        closed: true,
         description: "What a change of effort costs and gives back if its assumptions hold (investeringsregnestykke)",
         grain: &["investment", "scenario", "area_kind", "area", "benefit"],
         columns: &[
@@ -288,6 +294,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "refund_watch",
+        closed: true,
         description: "State refund that the ladder promises against what is booked, by municipality and week \
                       (refusionsovervågning)",
         grain: &["area", "week"],

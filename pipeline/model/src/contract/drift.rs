@@ -5,6 +5,7 @@ use super::{AREA, AREA_KIND, BENEFIT, INDICATOR, Kind, PERIOD, STATUS, Table, co
 pub(super) const TABLES: &[Table] = &[
     Table {
         name: "seasons",
+        closed: false,
         description: "How much a month of the year usually lies above or below its year (sæsonudsving)",
         grain: &["area_kind", "area", "indicator", "benefit", "month_of_year"],
         columns: &[
@@ -19,6 +20,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "adjusted",
+        closed: false,
         description: "Values without their season (sæsonkorrigerede tal) of areas that have targets",
         grain: &["area_kind", "area", "indicator", "benefit", "period"],
         columns: &[
@@ -52,6 +54,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "targets",
+        closed: false,
         description: "Where each area stands on the path from its zero point to its target (resultatmål)",
         grain: &["area_kind", "area", "indicator", "benefit", "period"],
         columns: &[

@@ -8,6 +8,7 @@ use super::{
 pub(super) const TABLES: &[Table] = &[
     Table {
         name: "indicators",
+        closed: false,
         description: "The newest known value of every indicator",
         grain: CELL,
         columns: &[
@@ -29,6 +30,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "vintages",
+        closed: false,
         description: "Every published value with the time in which it was the newest one known",
         grain: &[
             "indicator",
@@ -64,6 +66,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "revisions",
+        closed: false,
         description: "Every change of a published value",
         grain: &[
             "indicator",
@@ -98,6 +101,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "comparisons",
+        closed: false,
         description: "Each value beside the same period last year, its cluster and what it is expected to settle at",
         grain: CELL,
         columns: &[
@@ -145,6 +149,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "settlement",
+        closed: false,
         description: "How much the newest month grew at the next release, over the vintages seen so far",
         grain: &["indicator", "benefit"],
         columns: &[

@@ -8,6 +8,7 @@ use super::{
 pub(super) const TABLES: &[Table] = &[
     Table {
         name: "local_indicators",
+        closed: false,
         description: "The newest value of every indicator made from payments, cases and wages, for the newest 32 months",
         grain: &["period", "indicator", "area_kind", "area", "benefit", "breakdown", "breakdown_value"],
         columns: &[
@@ -29,6 +30,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "beside_official",
+        closed: false,
         description: "A figure made from payments and cases beside the official figure of the same name, and why they differ",
         grain: &["area_kind", "area", "indicator", "benefit", "period"],
         columns: &[
@@ -67,6 +69,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "local_targets",
+        closed: false,
         description: "Where an area stands on the way to a target (resultatmål) for a figure made from payments, cases and wages",
         grain: &["area_kind", "area", "indicator", "benefit", "period"],
         columns: &[
@@ -107,6 +110,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "survival_curves",
+        closed: false,
         description: "How many of the spells that began in a quarter were still running after so many weeks (overlevelse, Kaplan-Meier)",
         grain: &["benefit", "quarter", "weeks"],
         columns: &[

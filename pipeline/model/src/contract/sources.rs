@@ -5,6 +5,7 @@ use super::{AREA, Kind, PERIOD, Table, column, maybe};
 pub(super) const TABLES: &[Table] = &[
     Table {
         name: "rhythms",
+        closed: false,
         description: "When each source delivered last, and when its next delivery is overdue by its own habit",
         grain: &["source"],
         columns: &[
@@ -22,6 +23,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "completeness",
+        closed: false,
         description: "What has arrived of what is expected, per source, area and period of the last 400 days",
         grain: &["source", "area", "period"],
         columns: &[
@@ -42,6 +44,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "freshness",
+        closed: false,
         description: "How old each source is and whether its next period or delivery is overdue",
         grain: &["source"],
         columns: &[

@@ -5,6 +5,7 @@ use super::{AREA, AREA_KIND, BENEFIT, INDICATOR, Kind, PERIOD, STATUS, Table, co
 pub(super) const TABLES: &[Table] = &[
     Table {
         name: "creaming_guard",
+        closed: false,
         description: "Beside every target the result of the group that is hardest to help",
         grain: &["area_kind", "area", "indicator", "benefit", "period"],
         columns: &[
@@ -42,6 +43,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "labour_force",
+        closed: false,
         description: "How many belong to the labour force (arbejdsstyrken), as the published rates of unemployment imply",
         grain: &["area_kind", "area"],
         columns: &[
@@ -54,6 +56,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "scorecard",
+        closed: false,
         description: "KL's scorecard: three results and the savings potential of each jobcentre, beside last year and its cluster",
         grain: &["jobcentre", "benefit", "period"],
         columns: &[

@@ -7,6 +7,7 @@ use super::{BENEFIT, Column, Kind, PERIOD, Table, UNIT, column, maybe};
 pub(super) const TABLES: &[Table] = &[
     Table {
         name: "theory_figures",
+        closed: false,
         description: "What feeds the theory of change (forandringsteori), period by period, for the country",
         grain: &["node", "period"],
         columns: &[
@@ -56,6 +57,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "theory_of_change",
+        closed: false,
         description: "The tree of goals (mål), sub-goals (delmål), indicators (indikatorer), activities (aktiviteter) and \
                       resources (ressourcer) with the newest settled figure of each, for the country. It shows what goes \
                       together, never what caused it",
@@ -138,6 +140,7 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table {
         name: "goals",
+        closed: false,
         description: "Each goal and sub-goal: whether most of its known indicators moved, and a diagnosis beside what was done \
                       for it, for the country. It shows association in time and never claims cause",
         grain: &["node"],
