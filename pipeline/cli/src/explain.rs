@@ -1,5 +1,6 @@
 //! `explain` and `audit`: why a value differs from another, and who asked that of records of persons.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -9,7 +10,7 @@ use rettidig_model::Model;
 use rettidig_runtime::explain::{
     Asking, Cause, End, EventBehind, Explanation, Part, Question, explain as explain_movement,
 };
-use rettidig_runtime::reads::{self, Reader};
+use rettidig_runtime::reads::{self, Log, Reader};
 
 use crate::Data;
 use crate::output::{line, remark};
@@ -89,21 +90,30 @@ pub async fn explain(asked: &Explain) -> anyhow::Result<()> {
 /// Checks the lines.
 pub fn audit(audit: &Audit) -> anyhow::Result<ExitCode> {
     let Audit::Verify { data } = audit;
-    let found = reads::verify(&data.data)?;
+    let mut found = BTreeMap::new();
+    for log in Log::ALL {
+        found.insert(log.file(), reads::verify(&data.data, log)?);
+    }
     if data.json {
         line(&serde_json::to_string_pretty(&found)?)?;
-    } else {
-        line(&format!(
-            "lines={} unfinished={} last_sha256={}",
-            found.lines, found.unfinished, found.last_sha256
-        ))?;
     }
-    let Some(broken) = found.broken_at else { return Ok(ExitCode::SUCCESS) };
-    remark(&format!(
-        "error: line {broken} of {} does not follow the one before it: a line was changed, taken out or put in; compare with a copy",
-        data.data.join("audit/explain.jsonl").display()
-    ));
-    Ok(ExitCode::FAILURE)
+    let mut code = ExitCode::SUCCESS;
+    for (file, verified) in &found {
+        if !data.json {
+            line(&format!(
+                "{file} lines={} unfinished={} last_sha256={}",
+                verified.lines, verified.unfinished, verified.last_sha256
+            ))?;
+        }
+        if let Some(broken) = verified.broken_at {
+            remark(&format!(
+                "error: line {broken} of {} does not follow the one before it: a line was changed, taken out or put in; compare with a copy",
+                data.data.join(file).display()
+            ));
+            code = ExitCode::FAILURE;
+        }
+    }
+    Ok(code)
 }
 
 fn name(cause: Cause) -> &'static str {

@@ -6,7 +6,7 @@
 //! | `month_share(amount, from, to, month)` | a month's share of an amount |
 //! | `monday_of(day)`, `week_share(amount, from, to, monday)` | the same by weeks |
 //! | `month_text(month)` | `2026-07` |
-//! | `poisson_at_least(x, mean)`, `poisson_at_most(x, mean)`, `poisson_quantile(q, mean)`, `normal_cdf(z)` | see [`crate::chance`] |
+//! | `poisson_at_least(x, mean)`, `poisson_at_most(x, mean)`, `poisson_quantile(q, mean)`, `normal_cdf(z)`, `binomial_at_least(x, n, p)`, `binomial_at_most(x, n, p)`, `binomial_quantile(q, n, p)` | see [`crate::chance`] |
 //! | `union_of_intervals(from, to, rank, label)` | an aggregate: disjoint runs of days with the label of the highest-ranked interval over each day, as a list of structs `from_day`, `to_day`, `label` |
 //!
 //! The union could be written with window functions, and is, in a test below; as an aggregate it needs one sort per group
@@ -48,6 +48,9 @@ pub fn scalar_functions() -> Vec<ScalarUDF> {
         floats("poisson_at_least", |[x, mean]| chance::poisson_at_least(x, mean)),
         floats("poisson_at_most", |[x, mean]| chance::poisson_at_most(x, mean)),
         floats("poisson_quantile", |[q, mean]| chance::poisson_quantile(q, mean)),
+        floats("binomial_at_least", |[x, n, p]| chance::binomial_at_least(x, n, p)),
+        floats("binomial_at_most", |[x, n, p]| chance::binomial_at_most(x, n, p)),
+        floats("binomial_quantile", |[q, n, p]| chance::binomial_quantile(q, n, p)),
         floats("normal_cdf", |[z]| Some(chance::normal_cdf(z))),
     ]
 }

@@ -78,8 +78,13 @@ impl Snapshot {
                 tables.insert(table.name, store.get_parquet(entry, table.schema()).await?);
             }
         }
+        Ok(Self::of_tables(model, manifest, tables))
+    }
+
+    /// Tables in place of those of an epoch.
+    pub fn of_tables(model: &Model, manifest: Manifest, tables: BTreeMap<&'static str, RecordBatch>) -> Self {
         let labels = Labels::of(model, manifest.as_of);
-        Ok(Self { manifest, tables, monthly: BTreeMap::new(), labels })
+        Self { manifest, tables, monthly: BTreeMap::new(), labels }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Who read records of persons: `audit/explain.jsonl` in the data folder.
+//! Who read what is not for everybody: `audit/` in the data folder. [`Log::Explain`] has the readings of records of persons,
+//! [`Log::Closed`] those of closed tables.
 //!
 //! One JSON line a reading: who asked, when, what, of which epoch; never the answer. A line is on the disk before anything of
 //! the answer is told, and where it cannot be written there is no answer. Lines are chained: each carries the SHA-256 of the bytes
@@ -19,8 +20,27 @@ use serde::{Deserialize, Serialize};
 use crate::RuntimeError;
 use crate::store::sha256_hex;
 
-/// Where the lines are.
-const FILE: &str = "audit/explain.jsonl";
+/// What was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Log {
+    /// Records of persons, by `explain`.
+    Explain,
+    /// Closed tables, over HTTP and SQL.
+    Closed,
+}
+
+impl Log {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Explain, Self::Closed];
+
+    /// Where the lines are, in the data folder.
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::Explain => "audit/explain.jsonl",
+            Self::Closed => "audit/closed.jsonl",
+        }
+    }
+}
 
 /// What the first line carries as the hash of the one before.
 const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -113,12 +133,13 @@ fn last_line(file: &mut File) -> std::io::Result<Option<(Vec<u8>, bool)>> {
 /// [`RuntimeError::Stop`] if it cannot be written: then nothing may be told.
 pub fn note(
     folder: &Path,
+    log: Log,
     reader: &Reader,
     question: serde_json::Value,
     epoch: u64,
     at: DateTime<Utc>,
 ) -> Result<(), RuntimeError> {
-    let path = folder.join(FILE);
+    let path = folder.join(log.file());
     let attempt = format!("writing down in {} who asks", path.display());
     append(&path, |previous_sha256| Reading {
         previous_sha256,
@@ -160,8 +181,8 @@ fn append(path: &Path, line: impl FnOnce(String) -> Reading) -> std::io::Result<
 ///
 /// # Errors
 /// [`RuntimeError::Stop`] if the file is there and cannot be read.
-pub fn verify(folder: &Path) -> Result<Verified, RuntimeError> {
-    let path: PathBuf = folder.join(FILE);
+pub fn verify(folder: &Path, log: Log) -> Result<Verified, RuntimeError> {
+    let path: PathBuf = folder.join(log.file());
     let mut found = Verified { lines: 0, unfinished: 0, last_sha256: BEGINNING.to_owned(), broken_at: None };
     let attempt = format!("checking {}", path.display());
     let readable = "check that this user may read the file";
@@ -196,12 +217,19 @@ mod tests {
     fn ask(folder: &Path, number: u64) {
         let reader = Reader { user: "anna".to_owned(), name: None };
         let at = DateTime::from_timestamp_micros(1_000_000).expect("instant");
-        note(folder, &reader, json!({ "indicator": "x".repeat(3_000), "number": number }), number, at)
-            .expect("noted");
+        note(
+            folder,
+            Log::Explain,
+            &reader,
+            json!({ "indicator": "x".repeat(3_000), "number": number }),
+            number,
+            at,
+        )
+        .expect("noted");
     }
 
     fn lines(folder: &Path) -> Vec<String> {
-        let text = fs::read_to_string(folder.join(FILE)).expect("the file");
+        let text = fs::read_to_string(folder.join(Log::Explain.file())).expect("the file");
         text.lines().map(str::to_owned).collect()
     }
 
@@ -209,15 +237,15 @@ mod tests {
     fn every_change_breaks_the_chain() {
         let folder = tempfile::tempdir().expect("folder");
         let folder = folder.path();
-        assert_eq!(verify(folder).expect("nothing").lines, 0);
+        assert_eq!(verify(folder, Log::Explain).expect("nothing").lines, 0);
         (1..=4).for_each(|number| ask(folder, number));
-        let whole = verify(folder).expect("verified");
+        let whole = verify(folder, Log::Explain).expect("verified");
         assert_eq!((whole.lines, whole.unfinished, whole.broken_at), (4, 0, None));
         let lines = lines(folder);
         assert_eq!(whole.last_sha256, sha256_hex(lines[3].as_bytes()));
         let broken = |lines: &[&str]| {
-            fs::write(folder.join(FILE), lines.join("\n") + "\n").expect("written");
-            verify(folder).expect("verified").broken_at
+            fs::write(folder.join(Log::Explain.file()), lines.join("\n") + "\n").expect("written");
+            verify(folder, Log::Explain).expect("verified").broken_at
         };
         let [a, b, c, d] = [0, 1, 2, 3].map(|line| lines[line].as_str());
         assert_eq!(broken(&[a, c, d]), Some(2), "one is taken out");
@@ -234,10 +262,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let folder = folder.path();
         (1..=2).for_each(|number| ask(folder, number));
-        let text = fs::read_to_string(folder.join(FILE)).expect("the file");
-        fs::write(folder.join(FILE), &text[..text.len() - 40]).expect("cut off");
+        let text = fs::read_to_string(folder.join(Log::Explain.file())).expect("the file");
+        fs::write(folder.join(Log::Explain.file()), &text[..text.len() - 40]).expect("cut off");
         ask(folder, 3);
-        let found = verify(folder).expect("verified");
+        let found = verify(folder, Log::Explain).expect("verified");
         assert_eq!((found.lines, found.unfinished, found.broken_at), (3, 1, None));
     }
 
@@ -247,7 +275,8 @@ mod tests {
         fs::write(folder.path().join("audit"), "in the way").expect("a file in the way");
         let reader = Reader { user: operating_system_user().expect("a user"), name: Some("anna".to_owned()) };
         let at = DateTime::from_timestamp_micros(0).expect("instant");
-        let error = note(folder.path(), &reader, json!({}), 1, at).expect_err("refused").to_string();
+        let error =
+            note(folder.path(), Log::Explain, &reader, json!({}), 1, at).expect_err("refused").to_string();
         assert!(
             error.contains("audit/explain.jsonl") && error.contains("see that this user may write"),
             "{error}"

@@ -15,6 +15,8 @@
 //! the immutable file of one epoch, so a reader that holds on to an `ETag` never sees two epochs mixed.
 
 pub mod access;
+mod audit;
+pub mod sql;
 pub mod view;
 
 use std::net::SocketAddr;

@@ -58,7 +58,7 @@ impl View {
         parts_of(&self.snapshot, table, &self.reader)?
             .map(|parts| concat_batches(&table.schema(), &parts))
             .transpose()
-            .map_err(|error| ModelError::evaluation(table.name, error.into()))
+            .map_err(|error| ModelError::evaluation(table.name, error))
     }
 
     /// Rows of a query over the published tables, [`REFERENCE`] and [`CATALOGUE`]. Values stand in place of `$name`; no text of a reader's
@@ -127,7 +127,7 @@ fn of_areas(table: &Table, rows: &RecordBatch, areas: &BTreeSet<String>) -> Resu
         }
         None => BooleanArray::from(vec![false; rows.num_rows()]),
     };
-    filter_record_batch(rows, &own).map_err(|error| ModelError::evaluation(table.name, error.into()))
+    filter_record_batch(rows, &own).map_err(|error| ModelError::evaluation(table.name, error))
 }
 
 /// What each indicator is: code, Danish term, unit, which way is better, why it is there.
@@ -149,5 +149,5 @@ fn catalogue(model: &Model) -> Result<RecordBatch, ModelError> {
         ("why", column(&|model| model.header.why.clone())),
         ("source", column(&|model| model.header.source.clone())),
     ])
-    .map_err(|error| ModelError::evaluation(CATALOGUE, error.into()))
+    .map_err(|error| ModelError::evaluation(CATALOGUE, error))
 }

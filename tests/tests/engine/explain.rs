@@ -18,7 +18,7 @@ use rettidig_model::{Model, SourceFile};
 use rettidig_oracle::{Options, random_rows, shuffled};
 use rettidig_runtime::explain::{Asking, Cause, End, Explanation, Part, Question, explain};
 use rettidig_runtime::persons::Limits;
-use rettidig_runtime::reads::{self, Reader};
+use rettidig_runtime::reads::{self, Log, Reader};
 use rettidig_runtime::{RuntimeError, Store};
 use rettidig_tests::events::event;
 use rettidig_tests::{Bench, SMALL};
@@ -226,7 +226,7 @@ async fn goldens() {
         // Every reading of persons was written down, and nothing else.
         let of_persons =
             text.matches("\n[ask] --indicator local_").count() - text.matches("-, hidden\n").count();
-        let noted = reads::verify(data.path()).expect("verified");
+        let noted = reads::verify(data.path(), Log::Explain).expect("verified");
         assert_eq!(noted.broken_at, None);
         assert!(noted.lines <= of_persons as u64, "{}: {noted:?}", path.display());
         assert_eq!(noted.lines > 0, of_persons > 0, "{}: {noted:?}", path.display());

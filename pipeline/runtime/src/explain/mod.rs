@@ -29,7 +29,7 @@ pub use split::{Point, STATES, Split, split};
 
 use crate::RuntimeError;
 use crate::manifest::Manifest;
-use crate::reads::{self, Reader};
+use crate::reads::{self, Log, Reader};
 use crate::store::Store;
 use guard::Measured;
 
@@ -225,7 +225,7 @@ pub async fn explain(
     let found = if indicator.domain == Domain::Person {
         let note = || {
             let asked = serde_json::to_value(question).unwrap_or_default();
-            reads::note(asking.folder, asking.reader, asked, newest.epoch, asking.at)
+            reads::note(asking.folder, Log::Explain, asking.reader, asked, newest.epoch, asking.at)
         };
         persons::find(store, model, &newest, indicator, question, &note).await?
     } else {
