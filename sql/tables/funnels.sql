@@ -91,13 +91,19 @@ tested AS (
         ranked.*,
         dispersions.dispersion,
         ranked.denominator / dispersions.dispersion AS n,
-        least(
-            2.0 * least(
-                binomial_at_least(ranked.numerator / dispersions.dispersion, ranked.denominator / dispersions.dispersion, ranked.country),
-                binomial_at_most(ranked.numerator / dispersions.dispersion, ranked.denominator / dispersions.dispersion, ranked.country)
-            ),
-            1.0
-        ) AS p_value
+        -- least() leaves nulls out, so it is asked first.
+        CASE
+            WHEN dispersions.dispersion IS NOT NULL
+                THEN least(
+                    2.0 * binomial_at_least(
+                        ranked.numerator / dispersions.dispersion, ranked.denominator / dispersions.dispersion, ranked.country
+                    ),
+                    2.0 * binomial_at_most(
+                        ranked.numerator / dispersions.dispersion, ranked.denominator / dispersions.dispersion, ranked.country
+                    ),
+                    1.0
+                )
+        END AS p_value
     FROM ranked
     LEFT JOIN dispersions ON ranked.indicator = dispersions.indicator AND ranked.benefit = dispersions.benefit
 ),
@@ -130,7 +136,7 @@ SELECT
     100.0 * country AS country_value,
     dispersion,
     100.0 * binomial_quantile(0.025, n, country) / n AS lower_limit,
-    100.0 * least(binomial_quantile(0.975, n, country) / n, 1.0) AS upper_limit,
+    CASE WHEN n IS NOT NULL THEN 100.0 * least(binomial_quantile(0.975, n, country) / n, 1.0) END AS upper_limit,
     p_value,
     CASE
         WHEN p_value IS NULL THEN 'insufficient'

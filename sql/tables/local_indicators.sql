@@ -24,7 +24,7 @@ areas AS (
 ),
 -- Deliveries of payments and cases; wages that are to come are no reason to doubt who is on a benefit.
 arrivals AS (
-    SELECT area AS municipality, period, greatest(expected, 1) AS expected, least(received, greatest(expected, 1)) AS received, state
+    SELECT area AS municipality, period, greatest(expected, 1) AS expected, state
     FROM completeness
     WHERE source NOT IN (SELECT source FROM sources) AND source NOT LIKE 'income-%'
 ),
@@ -46,11 +46,7 @@ members AS (
 ),
 -- An area lacks something if its short deliveries are more than a fiftieth of what it expects.
 short AS (
-    SELECT
-        area_kind,
-        area,
-        period,
-        1.0 - CAST(sum(CASE WHEN state = 'incomplete' THEN expected - received ELSE 0 END) AS DOUBLE) / CAST(sum(expected) AS DOUBLE) AS received_ratio
+    SELECT area_kind, area, period
     FROM members
     GROUP BY area_kind, area, period
     HAVING sum(CASE WHEN state = 'incomplete' THEN expected ELSE 0 END) * 50 > sum(expected)
@@ -72,7 +68,6 @@ SELECT
         WHEN disclosed.status = 'final' AND disclosed.period_end >= as_of_date.as_of - INTERVAL '31 days' THEN 'provisional'
         ELSE disclosed.status
     END AS status,
-    CASE WHEN disclosed.status = 'final' THEN short.received_ratio END AS received_ratio,
     disclosed.known_at,
     disclosed.epoch
 FROM disclosed

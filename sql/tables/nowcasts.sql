@@ -4,7 +4,16 @@
 -- why: what an incomplete value will be when the rest has come, with how sure that is, so that nobody waits or guesses
 -- danish: Forventet tal for ufuldstændige perioder
 -- source: ours (pipeline/docs/decisions, completeness of person records)
-WITH own AS (
+WITH completeness AS (
+    SELECT * FROM completeness
+),
+sources AS (
+    SELECT * FROM ref_sources
+),
+areas AS (
+    SELECT * FROM ref_areas
+),
+own AS (
     SELECT
         *,
         -- Shares and means do not add up: what is missing weighs in with its usual denominator.
@@ -16,8 +25,42 @@ WITH own AS (
 complete AS (
     SELECT * FROM own WHERE status = 'final'
 ),
+-- Deliveries of payments and cases, as they make a figure incomplete in local_indicators.
+arrivals AS (
+    SELECT
+        area AS municipality,
+        period,
+        greatest(expected, 1) AS expected,
+        CASE WHEN state = 'incomplete' THEN greatest(expected, 1) - least(received, greatest(expected, 1)) ELSE 0 END AS missing
+    FROM completeness
+    WHERE source NOT IN (SELECT source FROM sources) AND source NOT LIKE 'income-%'
+),
+members AS (
+    SELECT arrivals.*, 'municipality' AS area_kind, arrivals.municipality AS area FROM arrivals
+    UNION ALL
+    SELECT arrivals.*, 'country' AS area_kind, '0000' AS area FROM arrivals
+    UNION ALL
+    SELECT
+        arrivals.*,
+        kinds.area_kind,
+        CASE kinds.area_kind WHEN 'jobcentre' THEN areas.jobcentre WHEN 'cluster' THEN areas.cluster ELSE areas.region END AS area
+    FROM arrivals
+    INNER JOIN areas ON arrivals.municipality = areas.municipality
+    CROSS JOIN (VALUES ('jobcentre'), ('cluster'), ('region')) AS kinds (area_kind)
+    WHERE
+        areas.valid_from <= CAST(arrivals.period || '-28' AS DATE)
+        AND (areas.valid_to IS NULL OR areas.valid_to >= CAST(arrivals.period || '-28' AS DATE))
+),
+shares AS (
+    SELECT area_kind, area, period, 1.0 - CAST(sum(missing) AS DOUBLE) / CAST(sum(expected) AS DOUBLE) AS received_ratio
+    FROM members
+    GROUP BY area_kind, area, period
+),
 incomplete AS (
-    SELECT * FROM own WHERE status = 'incomplete'
+    SELECT own.*, shares.received_ratio
+    FROM own
+    INNER JOIN shares ON own.area_kind = shares.area_kind AND own.area = shares.area AND own.period = shares.period
+    WHERE own.status = 'incomplete'
 ),
 usual AS (
     SELECT

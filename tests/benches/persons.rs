@@ -28,7 +28,8 @@ use rettidig_runtime::load::load;
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::recompute::recompute;
 use rettidig_runtime::{Engine, Snapshot, Store, Worker};
-use rettidig_serve::{Server, Shown};
+use rettidig_serve::access::{Access, Reader};
+use rettidig_serve::{Door, Server, Shown};
 use rettidig_simulator::{SimulationOptions, payments_workload};
 use rettidig_tests::Stages;
 use tokio::sync::watch;
@@ -239,9 +240,11 @@ async fn serve(folder: PathBuf) -> anyhow::Result<()> {
         clock: Arc::new(ManualClock::new(NOW.parse()?)),
         folder: data,
         ready: Arc::default(),
+        model: Arc::new(Model::embedded()?),
+        access: Access::all(Reader::Public),
     };
     let ready = Arc::clone(&shown.ready);
-    let server = Server::start((Ipv4Addr::LOCALHOST, 0).into(), shown).await?;
+    let server = Server::start(Door::plain((Ipv4Addr::LOCALHOST, 0).into()), shown).await?;
     println!("{} {}", server.address(), kafka.brokers);
     std::io::stdout().flush()?;
     let mut worker = Worker::connect(engine, &kafka).await?;

@@ -71,7 +71,6 @@ COLUMNS: dict[str, dict[str, str]] = {
         "denominator": INTEGER,
         "unit": TEXT,
         "status": TEXT,
-        "received_ratio": FLOAT,
         "known_at": INSTANT,
         "epoch": INTEGER,
     },

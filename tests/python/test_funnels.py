@@ -7,10 +7,12 @@ function, and at whole numbers it is compared with the sum. No line of SQL or Ru
 
 from __future__ import annotations
 
+import datetime
 import math
 import statistics
 import unittest
 
+import fixtures
 import published
 
 KEY = ("area_kind", "area", "indicator", "benefit")
@@ -138,19 +140,42 @@ class Funnels(unittest.TestCase):
                     self.assertAlmostEqual(1 - at_least(x, n, of["country"]), share, 3, (key, limit))
 
 
+def received() -> dict[tuple, float]:
+    """Share of the expected records that has come, by kind of area, area and period."""
+    official = {row["source"] for row in fixtures.reference("sources")}
+    sums: dict[tuple, list] = {}
+    for row in published.rows("completeness"):
+        if row["source"] in official or row["source"].startswith("income-"):
+            continue
+        day = datetime.date.fromisoformat(row["period"] + "-28")
+        expected = max(row["expected"], 1)
+        missing = max(expected - row["received"], 0) if row["state"] == "incomplete" else 0
+        within = [("municipality", row["area"]), ("country", "0000")]
+        for area in fixtures.reference("areas"):
+            since, until = area["valid_from"], area["valid_to"] or "9999-12-31"
+            if area["municipality"] == row["area"] and since <= day.isoformat() <= until:
+                within += [(kind, area[kind]) for kind in ("jobcentre", "cluster", "region")]
+        for kind, area in within:
+            of = sums.setdefault((kind, area, row["period"]), [0, 0])
+            of[0] += missing
+            of[1] += expected
+    return {key: 1 - missing / expected for key, (missing, expected) in sums.items()}
+
+
 class Nowcasts(unittest.TestCase):
     def test_every_row_again(self):
         rows = [row for row in published.rows("local_indicators") if row["breakdown"] == "total" and row["value"] is not None]
         series: dict[tuple, dict[int, dict]] = {}
         for row in rows:
             series.setdefault(tuple(row[n] for n in KEY), {})[month(row["period"])] = row
+        shares = received()
         wanted = {}
         for key, months in series.items():
             for at, row in months.items():
                 before = [months[m] for m in range(at - 12, at) if m in months and months[m]["status"] == "final"]
                 if row["status"] != "incomplete" or len(before) < 6:
                     continue
-                missing = 1 - row["received_ratio"]
+                missing = 1 - shares[row["area_kind"], row["area"], row["period"]]
                 values = [one["value"] for one in before]
                 usual, low, high = statistics.median(values), min(values), max(values)
                 if row["unit"] in ("percent", "weeks"):

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,13 +13,16 @@ use rettidig_connectors::pseudonym::{KeyError, PseudonymKey};
 use rettidig_connectors::sources;
 use rettidig_event::Source;
 use rettidig_runtime::kafka::KafkaConfig;
+use rettidig_serve::Door;
 use rettidig_serve::access::{Access, Reader};
+use rettidig_serve::tls::Tls;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_yaml_ng::{Mapping, Value};
 
 use crate::door::DEMO_KEY;
 use crate::persons::{self, CLIENT, FEED, Feed, KEY_VARIABLE, Push, TABLE, Table};
+use crate::plant::Doors;
 
 const DEFAULT: &str = include_str!("../default.yaml");
 
@@ -37,6 +41,8 @@ pub struct Config {
     /// Pushed records.
     pub push: Push,
     access: Tokens,
+    tls: TlsFiles,
+    sql: Sql,
     /// The key of the pseudonyms, if there is one; never none with a source of person records.
     #[serde(skip)]
     pub key: Option<Arc<PseudonymKey>>,
@@ -56,6 +62,18 @@ struct Kafka {
 #[derive(Debug, Clone, Deserialize)]
 struct Tokens {
     tokens_file: Option<PathBuf>,
+    requests_per_minute: Option<NonZeroU32>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct TlsFiles {
+    certificate_file: Option<PathBuf>,
+    key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Sql {
+    listen: Option<SocketAddr>,
 }
 
 /// One connector.
@@ -137,7 +155,7 @@ impl Config {
                 errors.push(format!("pseudonym_key_file: {}", rettidig_connectors::driver::chain(&error)))
             }
         }
-        errors.extend(self.access().err().map(|error| error.to_string()));
+        errors.extend(self.door_errors());
         // Without a key the rest is still looked at; what is built here is dropped, and tells nothing.
         let stand_in = PseudonymKey::from_text(SecretString::from(DEMO_KEY)).ok().map(Arc::new);
         if let Some(key) = self.key.clone().or(stand_in) {
@@ -188,8 +206,41 @@ impl Config {
         }
     }
 
+    /// Where and to whom everything is shown.
+    pub async fn doors(&self) -> anyhow::Result<Doors> {
+        let tls = match (&self.tls.certificate_file, &self.tls.key_file) {
+            (Some(certificate), Some(key)) => {
+                let loaded = Tls::load(certificate.clone(), key.clone()).await;
+                Some(loaded.map_err(anyhow::Error::msg)?)
+            }
+            _ => None,
+        };
+        let requests_per_minute = self.access.requests_per_minute;
+        let http = Door { listen: self.listen, tls, requests_per_minute };
+        Ok(Doors { http, sql: self.sql.listen, access: self.access()? })
+    }
+
+    /// What is wrong with the doors, as far as it can be told without opening them.
+    fn door_errors(&self) -> Vec<String> {
+        let mut errors: Vec<String> =
+            self.access().err().map(|error| error.to_string()).into_iter().collect();
+        let files = [("certificate_file", &self.tls.certificate_file), ("key_file", &self.tls.key_file)];
+        for (name, file) in files {
+            match file {
+                Some(file) if !file.is_file() => {
+                    errors.push(format!("tls.{name}: {} is no file", file.display()));
+                }
+                None if files.iter().any(|(_, file)| file.is_some()) => {
+                    errors.push(format!("tls.{name}: missing; a certificate and its key go together"));
+                }
+                _ => {}
+            }
+        }
+        errors
+    }
+
     /// Who may read what.
-    pub fn access(&self) -> anyhow::Result<Access> {
+    fn access(&self) -> anyhow::Result<Access> {
         match &self.access.tokens_file {
             Some(file) => Access::from_file(file)
                 .map_err(|errors| anyhow::anyhow!("access.tokens_file: {}", errors.join("; "))),

@@ -21,13 +21,13 @@ use rettidig_event::ManualClock;
 use rettidig_model::Model;
 use rettidig_runtime::kafka::KafkaSink;
 use rettidig_runtime::{EpochReport, Snapshot};
-use rettidig_serve::Router;
 use rettidig_serve::access::{Access, Reader};
+use rettidig_serve::{Door, Router};
 use secrecy::SecretString;
 use serde_json::json;
 
 use crate::output::{line, remark};
-use crate::plant::Plant;
+use crate::plant::{Doors, Plant};
 use crate::{Demo, run, stream};
 
 /// Where the demo puts its data if it is not told.
@@ -58,7 +58,10 @@ pub async fn demo(options: Demo) -> anyhow::Result<()> {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     // It listens to this machine alone, and its people are simulated.
     let access = Access::all(Reader::Operator { name: "demo".to_owned() });
-    let mut plant = Plant::start(&folder, None, listen, clock.clone(), access, Router::new()).await?;
+    let sql_port = if options.once { 0 } else { options.sql_port };
+    let sql = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, sql_port)));
+    let doors = Doors { http: Door::plain(listen), sql, access };
+    let mut plant = Plant::start(&folder, None, doors, clock.clone(), Router::new()).await?;
     if !options.json {
         line("Rettidig demo: real figures of Jobindsats.dk / STAR and Danmarks Statistik, replayed.")?;
         line(
@@ -97,6 +100,13 @@ pub async fn demo(options: Demo) -> anyhow::Result<()> {
         if !options.once || options.days.is_some() {
             tell(&format!("{what:<8} http://{}/{path}", plant.address()))?;
         }
+    }
+    if let Some(address) = plant.sql_address().filter(|_| !options.once) {
+        tell(&format!(
+            "SQL      psql \"host={} port={} dbname=rettidig user=public\"",
+            address.ip(),
+            address.port()
+        ))?;
     }
     if !options.once {
         tell("Ctrl-C ends.")?;

@@ -14,11 +14,53 @@ use rettidig_runtime::kafka::{self, KafkaConfig};
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::{Engine, Store, Worker};
 use rettidig_serve::access::Access;
-use rettidig_serve::{Router, Server, Shown};
+use rettidig_serve::sql::{Limits, SqlServer};
+use rettidig_serve::{Door, Router, Server, Shown};
 
 /// The folder of the connectors' cursors.
 pub fn cursors(folder: &Path) -> PathBuf {
     folder.join("cursors")
+}
+
+/// Where and to whom everything is shown.
+#[derive(Debug, Clone)]
+pub struct Doors {
+    /// HTTP.
+    pub http: Door,
+    /// Address of the SQL endpoint, if there is to be one.
+    pub sql: Option<SocketAddr>,
+    /// Who may read what.
+    pub access: Access,
+}
+
+/// HTTP and SQL.
+pub struct Servers {
+    /// HTTP.
+    pub http: Server,
+    /// SQL.
+    pub sql: Option<SqlServer>,
+}
+
+impl Servers {
+    /// Opens the doors.
+    pub async fn start(doors: Doors, shown: Shown, routes: Router) -> anyhow::Result<Self> {
+        let sql = match doors.sql {
+            Some(address) => {
+                let tls = doors.http.tls.clone();
+                Some(SqlServer::start(address, shown.clone(), Limits::default(), tls).await?)
+            }
+            None => None,
+        };
+        Ok(Self { http: Server::start_with(doors.http, shown, routes).await?, sql })
+    }
+
+    /// Closes them.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        if let Some(sql) = self.sql {
+            sql.stop().await;
+        }
+        Ok(self.http.stop().await?)
+    }
 }
 
 /// The parts, running.
@@ -34,19 +76,18 @@ pub struct Plant {
     pub metrics: Arc<Metrics>,
     /// The connectors' cursors.
     pub cursors: CursorStore,
-    server: Server,
+    servers: Servers,
     ready: Arc<AtomicBool>,
 }
 
 impl Plant {
-    /// Starts everything on a data folder; without a cluster, an embedded broker. `access` says who may read what; `routes`
-    /// are served beside those of the tables and metrics.
+    /// Starts everything on a data folder; without a cluster, an embedded broker. `doors` says where and to whom it is shown;
+    /// `routes` are served beside those of the tables and metrics.
     pub async fn start(
         folder: &Path,
         cluster: Option<KafkaConfig>,
-        listen: SocketAddr,
+        doors: Doors,
         clock: Arc<dyn Clock>,
-        access: Access,
         routes: Router,
     ) -> anyhow::Result<Self> {
         kafka::assert_features()?;
@@ -74,17 +115,22 @@ impl Plant {
             folder: folder.to_owned(),
             ready: Arc::clone(&ready),
             model: Arc::clone(&model),
-            access,
+            access: doors.access.clone(),
         };
         let worker = Worker::connect(engine, &kafka).await?;
-        let server = Server::start_with(listen, shown, routes).await?;
+        let servers = Servers::start(doors, shown, routes).await?;
         let cursors = CursorStore::new(cursors(folder));
-        Ok(Self { broker, kafka, worker, model, metrics, cursors, server, ready })
+        Ok(Self { broker, kafka, worker, model, metrics, cursors, servers, ready })
     }
 
     /// Where the HTTP server listens.
     pub fn address(&self) -> SocketAddr {
-        self.server.address()
+        self.servers.http.address()
+    }
+
+    /// Where the SQL endpoint listens, if there is one.
+    pub fn sql_address(&self) -> Option<SocketAddr> {
+        self.servers.sql.as_ref().map(SqlServer::address)
     }
 
     /// Tells `/readyz` that the worker has caught up.
@@ -94,7 +140,7 @@ impl Plant {
 
     /// Stops everything in order.
     pub async fn stop(self) -> anyhow::Result<()> {
-        self.server.stop().await?;
+        self.servers.stop().await?;
         drop(self.worker);
         if let Some(broker) = self.broker {
             broker.shutdown().await?;

@@ -16,14 +16,14 @@ use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::persons::Limits;
 use rettidig_runtime::roles::{Setting, run_committer, run_worker};
 use rettidig_runtime::{EpochReport, RuntimeError, Snapshot, Store, Worker};
-use rettidig_serve::{Router, Server, Shown};
+use rettidig_serve::{Router, Shown};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::output;
-use crate::plant::{self, Plant};
+use crate::plant::{self, Plant, Servers};
 
 /// Wait between two attempts to catch up.
 const CATCH_UP_AGAIN: Duration = Duration::from_millis(500);
@@ -85,9 +85,8 @@ fn told(result: Result<&EpochReport, &RuntimeError>) {
 async fn run_all(config: &Config, shutdown: &CancellationToken) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sources = Sources::of(config, &clock)?;
-    let (access, routes) = (config.access()?, sources.routes.clone());
-    let mut plant =
-        Plant::start(&config.data, config.kafka(), config.listen, Arc::clone(&clock), access, routes).await?;
+    let (doors, routes) = (config.doors().await?, sources.routes.clone());
+    let mut plant = Plant::start(&config.data, config.kafka(), doors, Arc::clone(&clock), routes).await?;
     if config.kafka().is_none() {
         output::remark("embedded broker: for one small machine; production is Apache Kafka (kafka.brokers)");
     }
@@ -126,12 +125,12 @@ async fn run_connectors(config: &Config, shutdown: &CancellationToken) -> anyhow
     let snapshots = watch::Sender::new(None);
     let model = Arc::new(Model::embedded()?);
     let server = serve(config, &snapshots, &metrics, &clock, &model, sources.routes.clone()).await?;
-    output::remark(&format!("connectors: http://{}/metrics", server.address()));
+    output::remark(&format!("connectors: http://{}/metrics", server.http.address()));
     let cursors = CursorStore::new(plant::cursors(&config.data));
     let mut connectors = sources.start(&cluster, &cursors, &metrics, &clock, shutdown)?;
     shutdown.cancelled().await;
     finish(&mut connectors).await;
-    Ok(server.stop().await?)
+    server.stop().await
 }
 
 async fn run_role(
@@ -155,12 +154,12 @@ async fn run_role(
         serve(config, &snapshots, &setting.metrics, &setting.clock, &setting.model, Router::new()).await?;
     let ended = match role {
         Role::Committer => {
-            output::remark(&format!("committer: http://{}/metrics  /tables  /readyz", server.address()));
+            output::remark(&format!("committer: http://{}/metrics  /tables  /readyz", server.http.address()));
             kafka::create_topics_of_roles(&setting.kafka).await?;
             run_committer(&setting, &snapshots, shutdown, &mut told).await
         }
         _ => {
-            output::remark(&format!("worker: http://{}/metrics", server.address()));
+            output::remark(&format!("worker: http://{}/metrics", server.http.address()));
             run_worker(&setting, shutdown, &mut told).await
         }
     };
@@ -175,9 +174,9 @@ async fn run_web(config: &Config, shutdown: &CancellationToken) -> anyhow::Resul
     let (model, store) = (Arc::new(Model::embedded()?), Store::local(&config.data)?);
     let snapshots = watch::Sender::new(None);
     let server = serve(config, &snapshots, &metrics, &clock, &model, Router::new()).await?;
-    output::remark(&format!("web: http://{}/", server.address()));
+    output::remark(&format!("web: http://{}/", server.http.address()));
     follow(&store, &model, &snapshots, shutdown).await;
-    Ok(server.stop().await?)
+    server.stop().await
 }
 
 /// Serves the metrics of a process, and what it has committed.
@@ -188,7 +187,8 @@ async fn serve(
     clock: &Arc<dyn Clock>,
     model: &Arc<Model>,
     routes: Router,
-) -> anyhow::Result<Server> {
+) -> anyhow::Result<Servers> {
+    let doors = config.doors().await?;
     let shown = Shown {
         snapshots: snapshots.subscribe(),
         metrics: Arc::clone(metrics),
@@ -196,9 +196,9 @@ async fn serve(
         folder: config.data.clone(),
         ready: Arc::new(AtomicBool::new(true)),
         model: Arc::clone(model),
-        access: config.access()?,
+        access: doors.access.clone(),
     };
-    Ok(Server::start_with(config.listen, shown, routes).await?)
+    Servers::start(doors, shown, routes).await
 }
 
 /// Waits for connectors that were told to stop.

@@ -16,33 +16,29 @@
 
 pub mod access;
 mod audit;
+mod routes;
 pub mod sql;
+pub mod tls;
 pub mod view;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 pub use axum::Router;
-use axum::extract::{Extension, Path, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Json, Response};
-use axum::routing::get;
+use axum_server::Handle;
 use rettidig_event::Clock;
-use rettidig_model::contract::Table;
 use rettidig_model::{Model, ModelError};
+use rettidig_runtime::Snapshot;
 use rettidig_runtime::metrics::Metrics;
-use rettidig_runtime::{Manifest, Snapshot};
-use serde_json::json;
 use thiserror::Error;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
-use tower_http::services::ServeFile;
 
 use crate::access::{Access, Reader};
+use crate::tls::Tls;
 use crate::view::View;
 
 /// What the server shows.
@@ -70,7 +66,7 @@ impl Shown {
     /// # Errors
     /// As [`View::new`].
     pub fn view(&self, reader: Reader) -> Result<Option<View>, ModelError> {
-        newest(self).map(|snapshot| View::new(snapshot, &self.model, reader)).transpose()
+        newest(self).map(|snapshot| View::new(snapshot, self, reader)).transpose()
     }
 }
 
@@ -90,39 +86,70 @@ pub enum ServeError {
     Serve(#[source] std::io::Error),
 }
 
+/// How readers reach it.
+#[derive(Debug, Clone)]
+pub struct Door {
+    /// Address of the HTTP server.
+    pub listen: SocketAddr,
+    /// HTTP and SQL over TLS.
+    pub tls: Option<Tls>,
+    /// Requests a minute from one address, twice as many at once; `None` if something in front of it limits them. `/metrics`, `/healthz` and
+    /// `/readyz` are not limited.
+    pub requests_per_minute: Option<NonZeroU32>,
+}
+
+impl Door {
+    /// Without TLS and limits, for what listens to this machine alone.
+    pub fn plain(listen: SocketAddr) -> Self {
+        Self { listen, tls: None, requests_per_minute: None }
+    }
+}
+
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
     task: tokio::task::JoinHandle<std::io::Result<()>>,
-    shutdown: CancellationToken,
+    handle: Handle<SocketAddr>,
 }
+
+/// Time that requests under way have when the server stops.
+const FINISH: Duration = Duration::from_secs(10);
 
 impl Server {
     /// Listens and serves until [`Server::stop`].
     ///
     /// # Errors
     /// [`ServeError::Listen`] if the address cannot be had.
-    pub async fn start(address: SocketAddr, shown: Shown) -> Result<Self, ServeError> {
-        Self::start_with(address, shown, Router::new()).await
+    pub async fn start(door: Door, shown: Shown) -> Result<Self, ServeError> {
+        Self::start_with(door, shown, Router::new()).await
     }
 
     /// As [`Server::start`], with routes of the caller's beside its own. They must not take one of the paths above.
     ///
     /// # Errors
     /// As [`Server::start`].
-    pub async fn start_with(address: SocketAddr, shown: Shown, beside: Router) -> Result<Self, ServeError> {
+    pub async fn start_with(door: Door, shown: Shown, beside: Router) -> Result<Self, ServeError> {
+        let address = door.listen;
         let listen = |source| ServeError::Listen { address, source };
         let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let shutdown = CancellationToken::new();
-        let stop = shutdown.clone();
-        let access = axum::middleware::from_fn_with_state(shown.access.clone(), access::identify);
-        let router = router(shown).layer(access).merge(beside);
-        let task = tokio::spawn(async move {
-            axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
-        });
-        Ok(Self { address, task, shutdown })
+        let listener = listener.into_std().map_err(listen)?;
+        let handle = Handle::new();
+        let service =
+            routes::router(&door, shown).merge(beside).into_make_service_with_connect_info::<SocketAddr>();
+        let stop = handle.clone();
+        let task = match &door.tls {
+            Some(tls) => {
+                let server = axum_server::from_tcp_rustls(listener, tls.http()).map_err(listen)?;
+                tokio::spawn(async move { server.handle(stop).serve(service).await })
+            }
+            None => {
+                let server = axum_server::from_tcp(listener).map_err(listen)?;
+                tokio::spawn(async move { server.handle(stop).serve(service).await })
+            }
+        };
+        Ok(Self { address, task, handle })
     }
 
     /// Where it listens.
@@ -135,132 +162,12 @@ impl Server {
     /// # Errors
     /// [`ServeError::Serve`] if it broke down before.
     pub async fn stop(self) -> Result<(), ServeError> {
-        self.shutdown.cancel();
+        self.handle.graceful_shutdown(Some(FINISH));
         let ended = self.task.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         ended.map_err(ServeError::Serve)
     }
 }
 
-fn router(shown: Shown) -> Router {
-    Router::new()
-        .route("/metrics", get(metrics))
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route("/tables", get(index))
-        .route("/tables/{file}", get(table))
-        .with_state(shown)
-}
-
-fn newest(shown: &Shown) -> Option<Arc<Snapshot>> {
+pub(crate) fn newest(shown: &Shown) -> Option<Arc<Snapshot>> {
     shown.snapshots.borrow().clone()
-}
-
-async fn metrics(State(shown): State<Shown>) -> Response {
-    match shown.metrics.exposition(newest(&shown).as_deref(), shown.clock.now()) {
-        Ok(text) => ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "the metrics cannot be shown");
-            (StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be shown: see the log\n").into_response()
-        }
-    }
-}
-
-async fn ready(State(shown): State<Shown>) -> Response {
-    match newest(&shown) {
-        Some(snapshot) if shown.ready.load(Ordering::Acquire) => {
-            format!("epoch {}\n", snapshot.manifest.epoch).into_response()
-        }
-        Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "catching up with the topics\n").into_response(),
-        None => (StatusCode::SERVICE_UNAVAILABLE, "no epoch has been committed yet\n").into_response(),
-    }
-}
-
-fn epoch_json(manifest: &Manifest) -> serde_json::Value {
-    let files: Vec<_> = manifest
-        .tables
-        .iter()
-        .map(|(name, entry)| {
-            json!({
-                "table": name,
-                "path": format!("/tables/{name}.parquet"),
-                "rows": entry.rows,
-                "bytes": entry.bytes,
-                "sha256": entry.sha256,
-            })
-        })
-        .collect();
-    json!({
-        "epoch": manifest.epoch,
-        "committed_at": manifest.committed_at,
-        "as_of": manifest.as_of,
-        "tables": files,
-    })
-}
-
-async fn index(State(shown): State<Shown>) -> Response {
-    match newest(&shown) {
-        Some(snapshot) => Json(epoch_json(&snapshot.manifest)).into_response(),
-        None => (StatusCode::SERVICE_UNAVAILABLE, "no epoch has been committed yet\n").into_response(),
-    }
-}
-
-async fn table(
-    State(shown): State<Shown>,
-    Path(file): Path<String>,
-    Extension(reader): Extension<Reader>,
-    mut request: Request,
-) -> Response {
-    let Some(snapshot) = newest(&shown) else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "no epoch has been committed yet\n").into_response();
-    };
-    if file == "_epoch.json" {
-        return Json(epoch_json(&snapshot.manifest)).into_response();
-    }
-    let entry = file.strip_suffix(".parquet").and_then(|name| snapshot.manifest.tables.get(name));
-    let Some(entry) = entry else {
-        let names: Vec<String> =
-            snapshot.manifest.tables.keys().map(|name| format!("{name}.parquet")).collect();
-        let message = format!("no table {file}: choose one of {}\n", names.join(", "));
-        return (StatusCode::NOT_FOUND, message).into_response();
-    };
-    let is_closed = file.strip_suffix(".parquet").and_then(Table::named).is_some_and(|table| table.closed);
-    if is_closed && reader.areas().is_some() {
-        let text = "the whole of this table is for operators: ask with an operator's token, or for the rows of your own areas at \
-                    /data/TABLE.parquet\n";
-        return (StatusCode::FORBIDDEN, text).into_response();
-    }
-    let etag = format!("\"{}\"", entry.sha256);
-    let headers = request.headers_mut();
-    if names_etag(headers, IF_NONE_MATCH.as_str(), &etag) {
-        return with_validators(StatusCode::NOT_MODIFIED.into_response(), &etag);
-    }
-    if headers.contains_key(IF_MATCH) && !names_etag(headers, IF_MATCH.as_str(), &etag) {
-        return with_validators(StatusCode::PRECONDITION_FAILED.into_response(), &etag);
-    }
-    // A range of another epoch's file would tear the answer: give the whole new file instead.
-    if headers.contains_key(IF_RANGE) && !names_etag(headers, IF_RANGE.as_str(), &etag) {
-        headers.remove(RANGE);
-    }
-    headers.remove(IF_RANGE);
-    let served = ServeFile::new(shown.folder.join(&entry.path)).oneshot(request).await;
-    let response = served.map(IntoResponse::into_response);
-    let mut response = response.unwrap_or_else(|never| match never {});
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/vnd.apache.parquet"));
-    with_validators(response, &etag)
-}
-
-fn names_etag(headers: &HeaderMap, name: &str, etag: &str) -> bool {
-    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|value| {
-        let value = value.trim();
-        value == "*" || value.trim_start_matches("W/") == etag
-    })
-}
-
-fn with_validators(mut response: Response, etag: &str) -> Response {
-    if let Ok(etag) = HeaderValue::from_str(etag) {
-        response.headers_mut().insert(ETAG, etag);
-    }
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    response
 }

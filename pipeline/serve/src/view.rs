@@ -4,17 +4,22 @@
 //! rows of the reader's own areas. What a view does not hold cannot be asked for, whatever the question.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::{concat_batches, filter_record_batch};
+use rettidig_event::Clock;
 use rettidig_model::contract::{self, Table};
 use rettidig_model::header::Better;
 use rettidig_model::session::Session;
 use rettidig_model::{Layer, Model, ModelError};
-use rettidig_runtime::{Manifest, Snapshot};
+use rettidig_runtime::{Manifest, RuntimeError, Snapshot};
+use serde_json::json;
+use thiserror::Error;
 
 use crate::access::Reader;
+use crate::{Shown, audit};
 
 /// Reference tables that are shown beside the published ones.
 pub const REFERENCE: [&str; 3] = ["areas", "benefits", "sources"];
@@ -27,6 +32,19 @@ pub struct View {
     snapshot: Arc<Snapshot>,
     reader: Reader,
     session: Session,
+    folder: PathBuf,
+    clock: Arc<dyn Clock>,
+}
+
+/// A view that cannot be shown.
+#[derive(Debug, Error)]
+pub enum ViewError {
+    /// What DataFusion says.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// That a closed table is read could not be written down.
+    #[error(transparent)]
+    Audit(#[from] RuntimeError),
 }
 
 impl View {
@@ -34,10 +52,10 @@ impl View {
     ///
     /// # Errors
     /// If a table cannot be registered, which is a fault of ours.
-    pub fn new(snapshot: Arc<Snapshot>, model: &Model, reader: Reader) -> Result<Self, ModelError> {
+    pub(crate) fn new(snapshot: Arc<Snapshot>, shown: &Shown, reader: Reader) -> Result<Self, ModelError> {
         let session = Session::single();
-        register(&session, &snapshot, model, &reader)?;
-        Ok(Self { snapshot, reader, session })
+        register(&session, &snapshot, &shown.model, &reader)?;
+        Ok(Self { snapshot, reader, session, folder: shown.folder.clone(), clock: Arc::clone(&shown.clock) })
     }
 
     /// The epoch.
@@ -50,29 +68,43 @@ impl View {
         &self.reader
     }
 
-    /// A published table, as far as the reader may see it.
+    /// A published table, as far as the reader may see it. That a closed one is read is written down first.
     ///
     /// # Errors
-    /// If its parts do not fit together, which is a fault of ours.
-    pub fn table(&self, table: &Table) -> Result<Option<RecordBatch>, ModelError> {
-        parts_of(&self.snapshot, table, &self.reader)?
+    /// If it cannot be written down; if the table's parts do not fit together, which is a fault of ours.
+    pub async fn table(&self, table: &Table) -> Result<Option<RecordBatch>, ViewError> {
+        if table.closed {
+            self.note(json!({ "tables": [table.name] })).await?;
+        }
+        let rows = parts_of(&self.snapshot, table, &self.reader)?
             .map(|parts| concat_batches(&table.schema(), &parts))
             .transpose()
-            .map_err(|error| ModelError::evaluation(table.name, error))
+            .map_err(|error| ModelError::evaluation(table.name, error))?;
+        Ok(rows)
     }
 
     /// Rows of a query over the published tables, [`REFERENCE`] and [`CATALOGUE`]. Values stand in place of `$name`; no text of a reader's
-    /// may become part of `sql`.
+    /// may become part of `sql`. That closed tables are read is written down first.
     ///
     /// # Errors
-    /// What DataFusion says, under the name given.
+    /// What DataFusion says, under the name given; if it cannot be written down.
     pub async fn query(
         &self,
         name: &str,
         sql: &str,
         values: &[(&str, &str)],
-    ) -> Result<RecordBatch, ModelError> {
-        self.session.query_with(name, sql, values).await
+    ) -> Result<RecordBatch, ViewError> {
+        let read = self.session.reads(name, sql)?;
+        let is_closed = |table: &&String| Table::named(table).is_some_and(|table| table.closed);
+        let closed: Vec<&String> = read.iter().filter(is_closed).collect();
+        if !closed.is_empty() {
+            self.note(json!({ "tables": closed, "for": name, "values": values })).await?;
+        }
+        Ok(self.session.query_with(name, sql, values).await?)
+    }
+
+    async fn note(&self, question: serde_json::Value) -> Result<(), RuntimeError> {
+        audit::note(&self.folder, &self.reader, question, self.manifest().epoch, self.clock.now()).await
     }
 }
 

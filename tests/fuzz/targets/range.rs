@@ -14,7 +14,7 @@ use rettidig_model::Model;
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::{Engine, Store};
 use rettidig_serve::access::{Access, Reader};
-use rettidig_serve::{Server, Shown};
+use rettidig_serve::{Door, Server, Shown};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -54,7 +54,7 @@ fn bench() -> Bench {
             access: Access::all(Reader::Public),
         };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        (Server::start(address, shown).await.expect("a server"), engine)
+        (Server::start(Door::plain(address), shown).await.expect("a server"), engine)
     });
     let file = std::fs::read(folder.path().join("tables/latest/indicators.parquet")).expect("a table");
     Bench { address: server.address(), runtime, file, _server: server, _engine: engine, _folder: folder }

@@ -52,8 +52,11 @@ fn section<'t>(text: &'t str, name: &str) -> Option<&'t str> {
 fn event(line: &str) -> (Topic, Vec<u8>) {
     let fields: Vec<&str> = line.split(',').collect();
     if let ["delivery", source, period, records, day] = fields[..] {
+        // `yr-101` delivers for 101.
+        let municipality: i32 =
+            source.rsplit('-').next().and_then(|code| code.parse().ok()).unwrap_or_default();
         let json = format!(
-            r#"{{"source":"{source}","municipality":0,"period":"{period}","records":{records},"control_sum":null,"delivered_at":"{day}T07:00:00Z"}}"#
+            r#"{{"source":"{source}","municipality":{municipality},"period":"{period}","records":{records},"control_sum":null,"delivered_at":"{day}T07:00:00Z"}}"#
         );
         return (Topic::Deliveries, json.into_bytes());
     }

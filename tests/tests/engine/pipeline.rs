@@ -22,7 +22,7 @@ use rettidig_runtime::kafka::{KafkaConfig, KafkaSink, create_topics};
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::{Engine, RuntimeError, Store, Worker};
 use rettidig_serve::access::{Access, Reader};
-use rettidig_serve::{Server, Shown};
+use rettidig_serve::{Door, Server, Shown};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -138,7 +138,9 @@ async fn an_event_produced_by_hand_shows_in_table_gauge_and_over_http() {
             model: Arc::new(Model::embedded().expect("the model")),
             access: Access::all(Reader::Public),
         };
-        let server = Server::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), shown).await.expect("server");
+        let server = Server::start(Door::plain(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))), shown)
+            .await
+            .expect("server");
         let address = server.address();
         assert_eq!(get(address, "/healthz", &[]).await.status(), 200);
         assert_eq!(get(address, "/readyz", &[]).await.status(), 503, "no epoch yet");

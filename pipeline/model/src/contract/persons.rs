@@ -24,12 +24,6 @@ pub(super) const TABLES: &[Table] = &[
             maybe("denominator", Kind::Integer, "count", "what the value was divided by"),
             UNIT,
             STATUS,
-            maybe(
-                "received_ratio",
-                Kind::Float,
-                "ratio",
-                "share of the expected records that has come (modtaget andel); null if the status is not incomplete",
-            ),
             KNOWN_AT,
             EPOCH,
         ],

@@ -1,14 +1,18 @@
 //! What may be said to the SQL endpoint, and who has read closed tables.
 //!
 //! Queries and `EXPLAIN` of queries are answered; the greetings of drivers (`SET`, `SHOW`, `BEGIN`, `COMMIT`…) too. Everything else is refused before
-//! it is planned, and a plan that would write, create or change a setting of the engine is refused after.
+//! it is planned, and a plan that would write, create or change a setting of the engine is refused after. So is one that compares too many pairs of
+//! rows: DataFusion compares all pairs of two batches without a pause in which it could be told to stop.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::common::ParamValues;
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
 use datafusion::prelude::{SQLOptions, SessionContext};
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{Set, Statement};
@@ -48,11 +52,15 @@ impl Guard {
         Self { reader, epoch, at, folder: shown.folder.clone(), clock: Arc::clone(&shown.clock) }
     }
 
-    /// The closed tables that a statement reads.
+    /// The closed tables that a statement reads, and its plan if it is a query.
     ///
     /// # Errors
     /// If the statement is none that is answered, or reads what the reader may not.
-    async fn allowed(&self, statement: &Statement, context: &SessionContext) -> PgWireResult<Vec<String>> {
+    async fn allowed(
+        &self,
+        statement: &Statement,
+        context: &SessionContext,
+    ) -> PgWireResult<(Vec<String>, Option<LogicalPlan>)> {
         match statement {
             Statement::Query(_) | Statement::Explain { .. } => {}
             Statement::Set(Set::SingleAssignment { variable, .. })
@@ -64,7 +72,7 @@ impl Guard {
             | Statement::ShowVariable { .. }
             | Statement::StartTransaction { .. }
             | Statement::Commit { .. }
-            | Statement::Rollback { .. } => return Ok(Vec::new()),
+            | Statement::Rollback { .. } => return Ok((Vec::new(), None)),
             _ => {
                 let text = "this endpoint is read-only: ask with SELECT (WITH, EXPLAIN, SHOW and SET are understood too)";
                 return Err(refused(READ_ONLY, text));
@@ -72,7 +80,6 @@ impl Guard {
         }
         let state = context.state();
         let parsed = Parsed::Statement(Box::new(statement.clone()));
-        let failed = |error| PgWireError::ApiError(Box::new(error));
         let closed: Vec<String> = state
             .resolve_table_references(&parsed)
             .map_err(failed)?
@@ -90,7 +97,25 @@ impl Guard {
         let options =
             SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         options.verify_plan(&plan).map_err(|error| refused(READ_ONLY, error.to_string()))?;
-        Ok(closed)
+        Ok((closed, Some(plan)))
+    }
+
+    /// Looks at a statement that is to be answered now.
+    async fn looked_at(
+        &self,
+        statement: &Statement,
+        values: Option<&ParamValues>,
+        context: &SessionContext,
+    ) -> PgWireResult<()> {
+        let (closed, plan) = self.allowed(statement, context).await?;
+        if let Some(plan) = plan {
+            let plan = match values {
+                Some(values) => plan.replace_params_with_values(values).map_err(failed)?,
+                None => plan,
+            };
+            bounded(&plan, context).await?;
+        }
+        self.note(closed, statement).await
     }
 
     /// Writes down that closed tables are read; nothing is told if it cannot be.
@@ -109,6 +134,51 @@ impl Guard {
     }
 }
 
+fn failed(error: DataFusionError) -> PgWireError {
+    PgWireError::ApiError(Box::new(error))
+}
+
+/// Pairs of rows that a join without an equality may compare.
+const PAIRS: u128 = 200_000_000;
+
+/// Refuses a plan that compares too many pairs.
+async fn bounded(plan: &LogicalPlan, context: &SessionContext) -> PgWireResult<()> {
+    let plan = match plan {
+        LogicalPlan::Explain(explain) => &explain.plan,
+        LogicalPlan::Analyze(analyze) => &analyze.input,
+        plan => plan,
+    };
+    let physical = context.state().create_physical_plan(plan).await.map_err(failed)?;
+    let pairs = most_pairs(physical.as_ref()).1;
+    if pairs > PAIRS {
+        let text = format!(
+            "it compares {pairs} pairs of rows, more than {PAIRS}: join by an equality of columns (ON a.area = b.area AND …), or filter first"
+        );
+        return Err(refused("54001", text));
+    }
+    Ok(())
+}
+
+/// About how many rows a plan gives, and the most pairs that one of its joins without an equality compares.
+fn most_pairs(plan: &dyn ExecutionPlan) -> (u128, u128) {
+    let below: Vec<(u128, u128)> =
+        plan.children().into_iter().map(|child| most_pairs(child.as_ref())).collect();
+    let inner = below.iter().map(|(_, pairs)| *pairs).max().unwrap_or(0);
+    let rows = below.iter().map(|(rows, _)| *rows);
+    if matches!(plan.name(), "CrossJoinExec" | "NestedLoopJoinExec" | "PiecewiseMergeJoinExec") {
+        let pairs = rows.fold(1, u128::saturating_mul);
+        return (pairs, inner.max(pairs));
+    }
+    let found = StatisticsContext::new().compute(plan, &StatisticsArgs::new());
+    let known = found.ok().and_then(|found| found.num_rows.get_value().copied());
+    let rows = match (known, plan.name()) {
+        (Some(known), _) => known as u128,
+        (None, "UnionExec") => rows.sum(),
+        (None, _) => rows.max().unwrap_or(0),
+    };
+    (rows, inner)
+}
+
 #[async_trait]
 impl QueryHook for Guard {
     async fn handle_simple_query(
@@ -117,11 +187,7 @@ impl QueryHook for Guard {
         context: &SessionContext,
         _client: &mut dyn HookClient,
     ) -> Option<PgWireResult<Response>> {
-        let noted = match self.allowed(statement, context).await {
-            Ok(closed) => self.note(closed, statement).await,
-            Err(error) => Err(error),
-        };
-        noted.err().map(Err)
+        self.looked_at(statement, None, context).await.err().map(Err)
     }
 
     async fn handle_extended_parse_query(
@@ -137,10 +203,10 @@ impl QueryHook for Guard {
         &self,
         statement: &Statement,
         _plan: &LogicalPlan,
-        _values: &ParamValues,
+        values: &ParamValues,
         context: &SessionContext,
-        client: &mut dyn HookClient,
+        _client: &mut dyn HookClient,
     ) -> Option<PgWireResult<Response>> {
-        self.handle_simple_query(statement, context, client).await
+        self.looked_at(statement, Some(values), context).await.err().map(Err)
     }
 }

@@ -10,20 +10,24 @@
 mod connection;
 mod epoch;
 mod guard;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion_postgres::pgwire::api::ConnectionManager;
-use datafusion_postgres::pgwire::tokio::{TlsAcceptor, process_socket};
+use datafusion_postgres::pgwire::tokio::process_socket;
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::sql::connection::Handlers;
 use crate::sql::epoch::Epochs;
+use crate::tls::Tls;
 use crate::{ServeError, Shown};
 
 /// What one reader may use up.
@@ -45,11 +49,15 @@ impl Default for Limits {
     }
 }
 
+/// Threads of the endpoint. They are its own: whatever readers ask for, epochs are committed and pages shown.
+const THREADS: usize = 2;
+
 /// A running SQL endpoint.
 #[derive(Debug)]
 pub struct SqlServer {
     address: SocketAddr,
-    task: tokio::task::JoinHandle<()>,
+    runtime: Option<Runtime>,
+    task: Option<tokio::task::JoinHandle<()>>,
     shutdown: CancellationToken,
 }
 
@@ -62,15 +70,23 @@ impl SqlServer {
         address: SocketAddr,
         shown: Shown,
         limits: Limits,
-        tls: Option<TlsAcceptor>,
+        tls: Option<Tls>,
     ) -> Result<Self, ServeError> {
         let failed = |source| ServeError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let mut builder = Builder::new_multi_thread();
+        let runtime =
+            builder.worker_threads(THREADS).thread_name("sql").enable_all().build().map_err(failed)?;
+        let listener = {
+            let _within = runtime.enter();
+            TcpListener::from_std(listener).map_err(failed)?
+        };
         let shutdown = CancellationToken::new();
-        let task =
-            tokio::spawn(accept(listener, Arc::new(Epochs::new(shown, limits)), tls, shutdown.clone()));
-        Ok(Self { address, task, shutdown })
+        let accepting = accept(listener, Arc::new(Epochs::new(shown, limits)), tls, shutdown.clone());
+        let task = runtime.spawn(accepting);
+        Ok(Self { address, runtime: Some(runtime), task: Some(task), shutdown })
     }
 
     /// Where it listens.
@@ -79,19 +95,25 @@ impl SqlServer {
     }
 
     /// Closes all connections and stops.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.shutdown.cancel();
-        // It ends when it is told to; that it broke down before is in the log.
-        drop(self.task.await);
+        if let Some(task) = self.task.take() {
+            // It ends when it is told to; that it broke down before is in the log.
+            drop(task.await);
+        }
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    epochs: Arc<Epochs>,
-    tls: Option<TlsAcceptor>,
-    shutdown: CancellationToken,
-) {
+impl Drop for SqlServer {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // A statement that does not pause is left to itself.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, epochs: Arc<Epochs>, tls: Option<Tls>, shutdown: CancellationToken) {
     let places = Arc::new(Semaphore::new(epochs.limits().connections));
     let manager = Arc::new(ConnectionManager::new());
     let mut connections = JoinSet::new();
@@ -114,7 +136,7 @@ async fn accept(
             continue;
         };
         let handlers = Arc::new(Handlers::new(Arc::clone(&epochs), Arc::clone(&manager)));
-        let tls = tls.clone();
+        let tls = tls.as_ref().map(Tls::sql);
         connections.spawn(async move {
             if let Err(error) = process_socket(socket, tls, handlers).await {
                 tracing::debug!(%peer, %error, "a connection to the SQL endpoint broke");
