@@ -32,6 +32,9 @@ WITH_TABLES = [
     "test_chart_program",
     "test_demo_end_to_end",
     "test_history",
+    "test_funnels",
+    "test_sql",
+    "test_access",
 ]
 
 

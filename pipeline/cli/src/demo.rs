@@ -58,7 +58,8 @@ pub async fn demo(options: Demo) -> anyhow::Result<()> {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     // It listens to this machine alone, and its people are simulated.
     let access = Access::all(Reader::Operator { name: "demo".to_owned() });
-    let sql_port = if options.once { 0 } else { options.sql_port };
+    let beside = if port == 0 { 0 } else { port.saturating_add(1) };
+    let sql_port = options.sql_port.unwrap_or(beside);
     let sql = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, sql_port)));
     let doors = Doors { http: Door::plain(listen), sql, access };
     let mut plant = Plant::start(&folder, None, doors, clock.clone(), Router::new()).await?;

@@ -154,9 +154,9 @@ struct Demo {
     /// Port of the HTTP server on 127.0.0.1; 0 takes a free one.
     #[arg(long, default_value_t = 9464)]
     port: u16,
-    /// Port of the SQL endpoint (PostgreSQL's protocol) on 127.0.0.1; 0 takes a free one.
-    #[arg(long, default_value_t = 9465)]
-    sql_port: u16,
+    /// Port of the SQL endpoint (PostgreSQL's protocol) on 127.0.0.1; the one after the HTTP server's if absent, a free one after 0.
+    #[arg(long)]
+    sql_port: Option<u16>,
     /// End after the last epoch: that of the release, or of the last day if --days is given.
     #[arg(long)]
     once: bool,

@@ -54,6 +54,11 @@ impl Servers {
         Ok(Self { http: Server::start_with(doors.http, shown, routes).await?, sql })
     }
 
+    /// Where the SQL endpoint listens, if there is one.
+    pub fn sql_address(&self) -> Option<SocketAddr> {
+        self.sql.as_ref().map(SqlServer::address)
+    }
+
     /// Closes them.
     pub async fn stop(self) -> anyhow::Result<()> {
         if let Some(sql) = self.sql {
@@ -130,7 +135,7 @@ impl Plant {
 
     /// Where the SQL endpoint listens, if there is one.
     pub fn sql_address(&self) -> Option<SocketAddr> {
-        self.servers.sql.as_ref().map(SqlServer::address)
+        self.servers.sql_address()
     }
 
     /// Tells `/readyz` that the worker has caught up.

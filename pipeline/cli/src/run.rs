@@ -175,6 +175,9 @@ async fn run_web(config: &Config, shutdown: &CancellationToken) -> anyhow::Resul
     let snapshots = watch::Sender::new(None);
     let server = serve(config, &snapshots, &metrics, &clock, &model, Router::new()).await?;
     output::remark(&format!("web: http://{}/", server.http.address()));
+    if let Some(address) = server.sql_address() {
+        output::remark(&format!("sql: {address}"));
+    }
     follow(&store, &model, &snapshots, shutdown).await;
     server.stop().await
 }

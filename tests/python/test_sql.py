@@ -1,0 +1,169 @@
+"""Goal: drivers of other languages get the published tables over PostgreSQL's protocol, as they are in the files, and closed ones by
+token only.
+
+Method: `psql` and psycopg (simple and extended queries, text and binary) against `rettidig run --role web`; the rows are compared with those of the
+Parquet files. Limits, refusals and epochs that come meanwhile: pipeline/serve/src/sql/tests.rs.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+import os
+import subprocess
+import unittest
+
+import psycopg
+import published
+import web
+
+CLOSED = ("base_budgets", "budget_follow_up", "contract_results", "investments", "refund_watch", "year_accounts")
+SHOWN = 20_000
+
+
+def setUpModule():
+    global server
+    server = web.Web()
+
+
+def tearDownModule():
+    server.stop()
+
+
+def connect(user: str = "public", password: str = "", database: str = "rettidig", **more) -> psycopg.Connection:
+    host, port = server.sql.split(":")
+    return psycopg.connect(host=host, port=port, user=user, password=password, dbname=database, autocommit=True, **more)
+
+
+def operator(**more) -> psycopg.Connection:
+    return connect("vagt", "token-of-vagt", **more)
+
+
+def psql(*arguments: str, user: str = "public", password: str = "") -> str:
+    host, port = server.sql.split(":")
+    given = ["psql", "-X", "-h", host, "-p", port, "-U", user, "-d", "rettidig", "-v", "ON_ERROR_STOP=1", *arguments]
+    ended = subprocess.run(
+        given, env=os.environ | {"PGPASSWORD": password}, capture_output=True, text=True, timeout=60, check=False
+    )
+    if ended.returncode:
+        raise AssertionError(ended.stderr)
+    return ended.stdout
+
+
+def plain(value):
+    """A value as both sides have it."""
+    if isinstance(value, datetime.datetime):
+        return value.astimezone(datetime.UTC)
+    if isinstance(value, float) and math.isnan(value):
+        return "nan"
+    return value
+
+
+class Rows(unittest.TestCase):
+    def test_every_table_is_the_file_in_text_and_binary(self):
+        compared = 0
+        for binary in (False, True):
+            with operator() as connection:
+                for name, columns in published.COLUMNS.items():
+                    order = ", ".join(published.GRAIN[name])
+                    names = ", ".join(f'"{column}"' for column in columns)
+                    limit = f" LIMIT {SHOWN}"
+                    found = connection.execute(f"SELECT {names} FROM {name} ORDER BY {order}{limit}", binary=binary).fetchall()
+                    rows = sorted(published.rows(name), key=lambda row, name=name: tuple(row[key] for key in published.GRAIN[name]))
+                    wanted = [tuple(plain(row[column]) for column in columns) for row in rows[:SHOWN]]
+                    self.assertEqual(len(found), len(wanted), name)
+                    for mine, theirs in zip(wanted, found, strict=True):
+                        self.assertEqual(mine, tuple(plain(value) for value in theirs), name)
+                    compared += len(found)
+                    count = connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]
+                    self.assertEqual(count, len(rows), name)
+        self.assertGreater(compared, 100_000)
+
+    def test_values_of_a_reader_are_values(self):
+        with connect() as connection:
+            asked = "SELECT count(*) FROM indicators WHERE area = %s AND value > %s AND known_at < %s"
+            at = datetime.datetime(2026, 8, 20, tzinfo=datetime.UTC)
+            found = connection.execute(asked, ("0101", 10.0, at)).fetchone()[0]
+            wanted = [
+                row for row in published.rows("indicators") if row["area"] == "0101" and (row["value"] or 0) > 10 and row["known_at"] < at
+            ]
+            self.assertEqual(found, len(wanted))
+            self.assertGreater(found, 10)
+            self.assertEqual(connection.execute(asked, ("' OR 1=1 --", 0.0, at)).fetchone()[0], 0)
+
+    def test_psql_lists_and_describes_the_tables(self):
+        listed = psql("-At", "-c", "\\dt")
+        for name in ("indicators", "local_indicators", "scorecard", "areas", "catalogue"):
+            self.assertIn(f"|{name}|", listed)
+        described = psql("-c", "\\d targets")
+        for column in ("p_value", "double precision", "target_date", "date"):
+            self.assertIn(column, described)
+        names = psql("-At", "-c", "SELECT a.jobcentre_name FROM areas AS a WHERE a.jobcentre = '0751' AND a.valid_to IS NULL")
+        self.assertEqual(names.strip(), "Aarhus")
+        known = psql("-At", "-c", "SELECT column_name FROM information_schema.columns WHERE table_name = 'funnels'").split()
+        self.assertEqual(set(known), set(published.COLUMNS["funnels"]))
+
+    def test_a_question_of_grafana_for_a_time_series(self):
+        """As its PostgreSQL data source sends it for the dashboard of vintages."""
+        asked = """
+            SELECT known_at AS "time", period AS metric, value FROM vintages
+            WHERE indicator = 'full_time_unemployed' AND area = '0000' AND benefit = 'total' AND breakdown = 'total'
+              AND known_at BETWEEN '2026-08-18T00:00:00Z' AND '2026-08-23T00:00:00Z'
+            ORDER BY 1, 2
+        """
+        with connect() as connection:
+            found = connection.execute(asked).fetchall()
+        self.assertGreater(len(found), 5)
+        self.assertTrue(all(isinstance(at, datetime.datetime) for at, _, _ in found))
+
+
+class AsKnown(unittest.TestCase):
+    def test_a_database_at_an_instant_is_what_was_known_then(self):
+        asked = "SELECT max(period) FROM indicators WHERE indicator = 'full_time_unemployed'"
+        at = "2026-08-18T06:00:00Z"
+        with connect() as now, connect(database=f"rettidig@{at}") as then:
+            newest, known = now.execute(asked).fetchone()[0], then.execute(asked).fetchone()[0]
+            rows = then.execute("SELECT count(*) FROM indicators").fetchone()[0]
+        self.assertLess(known, newest)
+        program = [web.PROGRAM, "query", "--json", "--data", server.data, "--as-known", at, asked.replace("max(period)", "max(period) AS period")]
+        told = json.loads(subprocess.run(program, capture_output=True, text=True, timeout=120, check=True).stdout)
+        self.assertEqual(known, told[0]["period"])
+        program[-1] = "SELECT count(*) AS n FROM indicators"
+        told = json.loads(subprocess.run(program, capture_output=True, text=True, timeout=120, check=True).stdout)
+        self.assertEqual(rows, told[0]["n"])
+
+
+class Access(unittest.TestCase):
+    def test_closed_tables_by_token_and_own_rows_only(self):
+        with connect() as public, connect("koebenhavn", "token-of-koebenhavn") as own, operator() as all_of_them:
+            seen = 0
+            for name in CLOSED:
+                with self.assertRaises(psycopg.errors.InsufficientPrivilege, msg=name):
+                    public.execute(f"SELECT * FROM {name}")
+                areas = {row[0] for row in own.execute(f"SELECT DISTINCT area FROM {name}").fetchall()}
+                self.assertLessEqual(areas, {"0101"}, name)
+                seen += len(areas)
+                every = {row[0] for row in all_of_them.execute(f"SELECT DISTINCT area FROM {name}").fetchall()}
+                self.assertEqual(every, {row["area"] for row in published.rows(name)}, name)
+            self.assertGreater(seen, 0)
+        verified = subprocess.run(
+            [web.PROGRAM, "audit", "verify", "--json", "--data", server.data], capture_output=True, text=True, timeout=60, check=True
+        )
+        log = json.loads(verified.stdout)["audit/closed.jsonl"]
+        self.assertGreaterEqual(log["lines"], 2 * len(CLOSED))
+        self.assertIsNone(log["broken_at"])
+        lines = [json.loads(line) for line in (server.data / "audit/closed.jsonl").read_text(encoding="utf-8").splitlines()]
+        self.assertIn(("koebenhavn", ["refund_watch"]), [(line["as"], line["question"].get("tables")) for line in lines])
+        self.assertNotIn("token-of", json.dumps(lines))
+
+    def test_tokens_are_asked_for(self):
+        for user, password in (("koebenhavn", "token-of-vagt"), ("vagt", ""), ("postgres", "postgres")):
+            with self.assertRaises(psycopg.OperationalError, msg=user) as refused:
+                connect(user, password)
+            self.assertIn("authentication failed", str(refused.exception))
+            self.assertNotIn(password or "-", str(refused.exception).replace(user, ""))
+
+
+if __name__ == "__main__":
+    unittest.main()
