@@ -32,6 +32,8 @@ WITH_TABLES = [
     "test_chart_program",
     "test_demo_end_to_end",
     "test_history",
+    "test_portal",
+    "test_portal_epochs",
 ]
 
 
