@@ -35,6 +35,8 @@ WITH_TABLES = [
     "test_funnels",
     "test_sql",
     "test_access",
+    "test_portal",
+    "test_portal_epochs",
 ]
 
 

@@ -78,6 +78,7 @@ class Description(unittest.TestCase):
                 for name in columns:
                     self.assertTrue(found.get(f"rettidig.column.{name}.description"), f"description of {name}")
                     self.assertTrue(found.get(f"rettidig.column.{name}.unit"), f"unit of {name}")
+                    self.assertTrue(found.get(f"rettidig.column.{name}.danish"), f"Danish name of {name}")
 
     def test_sidecar_says_the_same(self):
         for table, columns in published.COLUMNS.items():
@@ -86,13 +87,18 @@ class Description(unittest.TestCase):
                 self.assertEqual(sidecar["table"], table)
                 self.assertEqual(sidecar["description"], found["rettidig.table.description"])
                 self.assertEqual(sidecar["grain"], published.GRAIN[table])
+                for name in ("danish", "changes", "change_policy"):
+                    self.assertEqual(sidecar[name], found[f"rettidig.table.{name}"])
+                self.assertEqual(str(sidecar["version"]), found["rettidig.table.version"])
                 self.assertEqual(str(sidecar["epoch"]), found["rettidig.epoch"])
                 self.assertEqual(
                     sidecar["columns"],
                     [
                         {
                             "name": name,
+                            "danish": found[f"rettidig.column.{name}.danish"],
                             "type": kind,
+                            "nullable": pyarrow.parquet.ParquetFile(published.path(table)).schema_arrow.field(name).nullable,
                             "unit": found[f"rettidig.column.{name}.unit"],
                             "description": found[f"rettidig.column.{name}.description"],
                         }

@@ -80,6 +80,8 @@ enum Command {
         #[arg(long, default_value = "data/demo")]
         data: PathBuf,
     },
+    /// Write an epoch as a version of Delta Lake tables, one folder a table. The same epoch again does nothing.
+    ExportDelta(tools::ExportDelta),
     /// Compute everything again from the log and compare cell by cell with the newest epoch.
     Recompute(Recompute),
     /// Show why a published value differs from another: of two instants, or of two periods. The difference splits into real change,
@@ -222,6 +224,8 @@ fn main() -> ExitCode {
         // The replay serves fewer tables than the profiles name; the demo does not warn of it at every step.
         Command::Demo(_) => "error",
         Command::Query(_) | Command::Recompute(_) => "info,ballista=warn,ballista_core=warn",
+        // The kernel of Delta Lake tells of every snapshot that it builds.
+        Command::ExportDelta(_) => "info,buoyant_kernel=warn,deltalake_core=warn",
         // It misses metrics that are not made, see `rettidig_cluster`.
         Command::Ballista { .. } => "info,ballista_scheduler::state::execution_stage=error",
         _ => "info",
@@ -267,6 +271,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::AlertRoutes(arguments) => routes::alert_routes(&arguments)?,
         Command::Theory(data) => tools::theory(&data).await?,
         Command::History { data } => tools::history(&data).await?,
+        Command::ExportDelta(arguments) => tools::export_delta(&arguments).await?,
         Command::Recompute(recompute) => return stoppable(tools::recompute(&recompute)).await,
         Command::Explain(explain) => explain::explain(&explain).await?,
         Command::Audit { audit } => return explain::audit(&audit),

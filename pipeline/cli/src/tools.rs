@@ -1,22 +1,40 @@
-//! `check`, `query`, `recompute`: they read committed epochs and print.
+//! `check`, `query`, `recompute`, `export-delta`: they read committed epochs and print.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use arrow::array::RecordBatch;
+use clap::Args;
 use rettidig_cluster::WholeLog;
 use rettidig_model::Model;
 use rettidig_model::contract::Table;
 use rettidig_model::session::Session;
 use rettidig_runtime::{Manifest, Store, preflight, recompute as recomputation};
+use rettidig_serve::delta;
 use serde_json::json;
 
 use crate::config::Config;
 use crate::output::{line, remark};
 use crate::run::Role;
 use crate::{Data, Query, Recompute, history, theory};
+
+/// What is exported, and where to.
+#[derive(Debug, Args)]
+pub struct ExportDelta {
+    /// Folder of the Delta tables; it is made, or goes on from where the last export left it.
+    #[arg(long)]
+    to: PathBuf,
+    /// An epoch whose files are still kept; the newest without it.
+    #[arg(long)]
+    epoch: Option<u64>,
+    /// The closed tables too: the economy of municipalities. Keep the folder where only they may be read.
+    #[arg(long)]
+    closed: bool,
+    #[command(flatten)]
+    data: Data,
+}
 
 /// Opens a folder that must be there already.
 pub fn open(folder: &Path) -> anyhow::Result<Store> {
@@ -118,6 +136,20 @@ pub async fn history(folder: &Path) -> anyhow::Result<()> {
     let mut text = Vec::new();
     history::write(&samples, &mut text)?;
     Ok(line(String::from_utf8(text)?.trim_end())?)
+}
+
+/// Writes an epoch as a version of Delta tables.
+pub async fn export_delta(arguments: &ExportDelta) -> anyhow::Result<()> {
+    let store = open(&arguments.data.data)?;
+    let report = delta::export(&store, arguments.epoch, &arguments.to, arguments.closed).await?;
+    let exported = &report.exported;
+    if arguments.data.json {
+        let object =
+            json!({ "epoch": exported.epoch, "written": report.written, "versions": exported.tables });
+        return Ok(line(&object.to_string())?);
+    }
+    let (tables, written) = (exported.tables.len(), report.written);
+    Ok(line(&format!("epoch={} tables={tables} written={written}", exported.epoch))?)
 }
 
 async fn query_tables(store: &Store, query: &Query) -> anyhow::Result<RecordBatch> {

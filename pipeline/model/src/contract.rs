@@ -1,7 +1,9 @@
-//! The contracts of the published tables: columns, types, units, descriptions, grain.
+//! The contracts of the published tables: columns, types, units, descriptions, Danish names, grain, how often a table changes and
+//! how its contract may.
 //!
-//! One declaration serves the Arrow schema, the Parquet metadata, the JSON sidecar and the check of every SQL
-//! result. Types are Utf8, Int64, Float64, Date32, Timestamp(µs, UTC) and Boolean only, so that any reader of
+//! One declaration serves the Arrow schema, the Parquet metadata, the JSON sidecar, the catalogues, every other form of a table, and
+//! the check of every SQL result. `contracts.json` beside this crate is what was promised; a test (`tests/model/contracts.rs`) refuses
+//! what breaks it. Types are Utf8, Int64, Float64, Date32, Timestamp(µs, UTC) and Boolean only, so that any reader of
 //! Parquet can use them.
 
 use std::collections::HashMap;
@@ -64,11 +66,53 @@ impl Kind {
     }
 }
 
+/// When a table changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changes {
+    /// With each release of a publisher of official figures, within seconds.
+    Release,
+    /// With each delivery of a municipality's own systems and each release, within seconds.
+    Delivery,
+    /// With each epoch: it tells about the sources at that instant.
+    Epoch,
+}
+
+impl Changes {
+    /// The words of the contract.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Release => {
+                "with each release of official figures, seconds after it was retrieved; most figures are monthly"
+            }
+            Self::Delivery => {
+                "with each delivery of a municipality's own systems, and with each release of official figures that it uses; daily"
+            }
+            Self::Epoch => "with each epoch: whenever anything arrives, and at least daily",
+        }
+    }
+
+    /// Code of the EU's list of frequencies, <http://publications.europa.eu/resource/authority/frequency>.
+    pub fn frequency(self) -> &'static str {
+        match self {
+            Self::Release => "MONTHLY",
+            Self::Delivery => "DAILY",
+            Self::Epoch => "UPDATE_CONT",
+        }
+    }
+}
+
+/// How the contract of a table may change.
+pub const CHANGE_POLICY: &str = "The version is that of the contract. New tables, new columns at the end of a table and new words in a \
+    column may come at any time: choose columns by name. Removing or renaming a table or a column, another type, unit or grain, or nulls \
+    where there were none need a new version, which is announced in CHANGELOG.md one release before.";
+
 /// A published column.
 #[derive(Debug)]
 pub struct Column {
     /// Name.
     pub name: &'static str,
+    /// Its Danish name: the official term where there is one.
+    pub danish: &'static str,
     /// Type.
     pub kind: Kind,
     /// Whether it may be null.
@@ -84,6 +128,16 @@ pub struct Column {
 pub struct Table {
     /// Name; also the name of its SQL model and of its file.
     pub name: &'static str,
+    /// Its Danish name: the official term where there is one.
+    pub danish: &'static str,
+    /// What it says, in Danish.
+    pub danish_description: &'static str,
+    /// Version of its contract, from 1; see [`CHANGE_POLICY`].
+    pub version: u32,
+    /// When it changes.
+    pub changes: Changes,
+    /// The one column that is measured, if the grain and it make a cube; all grain columns of such a table are text or whole numbers.
+    pub measure: Option<&'static str>,
     /// Whether a row is for those who steer its area, and not for everybody: the economy of a municipality.
     pub closed: bool,
     /// What it says.
@@ -94,34 +148,55 @@ pub struct Table {
     pub columns: &'static [Column],
 }
 
-const fn column(name: &'static str, kind: Kind, unit: &'static str, description: &'static str) -> Column {
-    Column { name, kind, nullable: false, unit, description }
+const fn column(
+    name: &'static str,
+    danish: &'static str,
+    kind: Kind,
+    unit: &'static str,
+    description: &'static str,
+) -> Column {
+    Column { name, danish, kind, nullable: false, unit, description }
 }
 
-const fn maybe(name: &'static str, kind: Kind, unit: &'static str, description: &'static str) -> Column {
-    Column { name, kind, nullable: true, unit, description }
+const fn maybe(
+    name: &'static str,
+    danish: &'static str,
+    kind: Kind,
+    unit: &'static str,
+    description: &'static str,
+) -> Column {
+    Column { name, danish, kind, nullable: true, unit, description }
 }
 
-const INDICATOR: Column = column("indicator", Kind::Text, "", "code of the indicator");
+const INDICATOR: Column = column("indicator", "indikator", Kind::Text, "", "code of the indicator");
 const AREA_KIND: Column = column(
     "area_kind",
+    "områdetype",
     Kind::Text,
     "",
     "municipality (kommune), jobcentre (jobcenter), cluster (klynge), region or country",
 );
 const AREA: Column =
-    column("area", Kind::Text, "", "code of the area, leading zeros kept; 0000 is the country");
-const BENEFIT: Column =
-    column("benefit", Kind::Text, "", "code of the benefit (ydelse); total if it is not divided by benefit");
-const PERIOD: Column = column("period", Kind::Text, "", "reference period: 2026-07, 2026-Q1 or 2026");
+    column("area", "område", Kind::Text, "", "code of the area, leading zeros kept; 0000 is the country");
+const BENEFIT: Column = column(
+    "benefit",
+    "ydelse",
+    Kind::Text,
+    "",
+    "code of the benefit (ydelse); total if it is not divided by benefit",
+);
+const PERIOD: Column =
+    column("period", "periode", Kind::Text, "", "reference period: 2026-07, 2026-Q1 or 2026");
 const BREAKDOWN: Column =
-    column("breakdown", Kind::Text, "", "what the value is divided by; total if by nothing");
+    column("breakdown", "opdeling", Kind::Text, "", "what the value is divided by; total if by nothing");
 const BREAKDOWN_VALUE: Column =
-    column("breakdown_value", Kind::Text, "", "value of the breakdown; total if none");
-const UNIT: Column = column("unit", Kind::Text, "", "unit of the value");
-const STATUS: Column = column("status", Kind::Text, "", "final, provisional, incomplete, hidden or missing");
-const EPOCH: Column = column("epoch", Kind::Integer, "", "the epoch that first published this row");
-const KNOWN_AT: Column = column("known_at", Kind::Instant, "", "since when this value has been known");
+    column("breakdown_value", "værdi af opdeling", Kind::Text, "", "value of the breakdown; total if none");
+const UNIT: Column = column("unit", "enhed", Kind::Text, "", "unit of the value");
+const STATUS: Column =
+    column("status", "status", Kind::Text, "", "final, provisional, incomplete, hidden or missing");
+const EPOCH: Column = column("epoch", "epoke", Kind::Integer, "", "the epoch that first published this row");
+const KNOWN_AT: Column =
+    column("known_at", "kendt fra", Kind::Instant, "", "since when this value has been known");
 
 const CELL: &[&str] =
     &["indicator", "area_kind", "area", "benefit", "period", "breakdown", "breakdown_value"];
@@ -148,11 +223,24 @@ impl Table {
         tables().find(|table| table.name == name)
     }
 
+    /// A column by name.
+    pub fn column(&self, name: &str) -> Option<&'static Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The English name: the name in words.
+    pub fn title(&self) -> String {
+        let words = self.name.replace('_', " ");
+        let mut letters = words.chars();
+        letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    }
+
     /// The Arrow schema, units and descriptions in the fields' metadata.
     pub fn schema(&self) -> SchemaRef {
         let fields = self.columns.iter().map(|column| {
             let metadata = HashMap::from([
                 ("unit".to_owned(), column.unit.to_owned()),
+                ("danish".to_owned(), column.danish.to_owned()),
                 ("description".to_owned(), column.description.to_owned()),
             ]);
             Field::new(column.name, column.kind.data_type(), column.nullable).with_metadata(metadata)

@@ -6,7 +6,7 @@
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
-use rettidig_model::contract::Table;
+use rettidig_model::contract::{CHANGE_POLICY, Column, Table};
 use serde_json::json;
 
 use crate::RuntimeError;
@@ -37,16 +37,24 @@ pub(crate) async fn write_parts(
     store.put_immutable("tables/files", table.name, bytes, rows).await
 }
 
-/// Units and descriptions as plain key-value metadata, where any reader finds them.
-fn metadata(name: &str, epoch: u64) -> Vec<(String, String)> {
+/// The contract as plain key-value metadata, where any reader of Parquet finds it.
+pub fn metadata(name: &str, epoch: u64) -> Vec<(String, String)> {
     let mut metadata = vec![("rettidig.epoch".to_owned(), epoch.to_string())];
     if let Some(table) = Table::named(name) {
-        metadata.push(("rettidig.table.description".to_owned(), table.description.to_owned()));
-        metadata.push(("rettidig.table.grain".to_owned(), table.grain.join(",")));
+        let whole = [
+            ("description", table.description.to_owned()),
+            ("danish", table.danish.to_owned()),
+            ("grain", table.grain.join(",")),
+            ("version", table.version.to_string()),
+            ("changes", table.changes.text().to_owned()),
+            ("change_policy", CHANGE_POLICY.to_owned()),
+        ];
+        metadata.extend(whole.map(|(what, text)| (format!("rettidig.table.{what}"), text)));
         for column in table.columns {
             let key = |what: &str| format!("rettidig.column.{}.{what}", column.name);
             metadata.push((key("unit"), unit(column).to_owned()));
             metadata.push((key("description"), column.description.to_owned()));
+            metadata.push((key("danish"), column.danish.to_owned()));
         }
     }
     metadata
@@ -104,14 +112,17 @@ fn marker(manifest: &Manifest) -> serde_json::Value {
     })
 }
 
-fn sidecar(table: &Table, epoch: u64) -> serde_json::Value {
+/// The contract of a table as JSON: what lies beside each file.
+pub fn sidecar(table: &Table, epoch: u64) -> serde_json::Value {
     let columns: Vec<_> = table
         .columns
         .iter()
         .map(|column| {
             json!({
                 "name": column.name,
+                "danish": column.danish,
                 "type": column.kind.name(),
+                "nullable": column.nullable,
                 "unit": unit(column),
                 "description": column.description,
             })
@@ -119,14 +130,20 @@ fn sidecar(table: &Table, epoch: u64) -> serde_json::Value {
         .collect();
     json!({
         "table": table.name,
+        "danish": table.danish,
         "description": table.description,
+        "danish_description": table.danish_description,
+        "closed": table.closed,
         "grain": table.grain,
+        "version": table.version,
+        "changes": table.changes.text(),
+        "change_policy": CHANGE_POLICY,
         "epoch": epoch,
         "columns": columns,
     })
 }
 
 /// The unit as metadata names it: a column without one says so.
-fn unit(column: &rettidig_model::contract::Column) -> &'static str {
+pub fn unit(column: &Column) -> &'static str {
     if column.unit.is_empty() { "none" } else { column.unit }
 }

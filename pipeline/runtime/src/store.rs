@@ -228,10 +228,7 @@ fn properties(metadata: Vec<(String, String)>) -> Result<WriterProperties, Parqu
 }
 
 /// Encodes a batch as Parquet; the same rows give the same bytes.
-pub(crate) fn to_parquet(
-    batch: &RecordBatch,
-    metadata: Vec<(String, String)>,
-) -> Result<Bytes, RuntimeError> {
+pub fn to_parquet(batch: &RecordBatch, metadata: Vec<(String, String)>) -> Result<Bytes, RuntimeError> {
     let mut bytes = Vec::new();
     let properties = properties(metadata).map_err(bug)?;
     let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).map_err(bug)?;

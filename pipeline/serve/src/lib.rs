@@ -8,6 +8,7 @@
 //! | `/tables` | names, rows and checksums of the newest epoch, JSON |
 //! | `/tables/<table>.parquet` | the file of the newest epoch: `ETag`, ranges, `HEAD`, `If-None-Match` |
 //! | `/tables/_epoch.json` | the marker of the newest epoch |
+//! | `/data/…` | every table in other forms, immutable files by epoch, catalogues: see `forms` |
 //!
 //! The caller may mount routes of its own beside these ([`Server::start_with`]).
 //!
@@ -16,6 +17,10 @@
 
 pub mod access;
 mod audit;
+mod catalogue;
+pub mod delta;
+mod files;
+mod forms;
 mod routes;
 pub mod sql;
 pub mod tls;
@@ -170,4 +175,17 @@ impl Server {
 
 pub(crate) fn newest(shown: &Shown) -> Option<Arc<Snapshot>> {
     shown.snapshots.borrow().clone()
+}
+
+/// A manifest without tables, for tests.
+#[cfg(test)]
+fn tests_manifest() -> rettidig_runtime::Manifest {
+    let file = serde_json::json!({ "path": "none", "rows": 0, "bytes": 0, "sha256": "" });
+    let manifest = serde_json::json!({
+        "epoch": 1, "previous": null, "committed_at": "2026-08-19T07:58:44Z", "as_of": "2026-08-19",
+        "cluster_id": null, "positions": {}, "log": {}, "disclosed": file, "tables": {}, "sql_sha256": "",
+        "reference_sha256": "", "frontiers": {},
+        "counts": { "events": 0, "duplicates": 0, "dead_letters": {}, "unknown_fields": 0 },
+    });
+    serde_json::from_value(manifest).expect("a manifest")
 }

@@ -6,25 +6,23 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Extension, Path, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH,
-    IF_RANGE, RANGE, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use rettidig_model::contract::Table;
 use rettidig_runtime::Manifest;
 use serde_json::json;
-use tower::ServiceExt;
 use tower_governor::GovernorLayer;
 use tower_governor::governor::GovernorConfigBuilder;
-use tower_http::services::ServeFile;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::access::{self, Reader};
-use crate::{Door, Shown, audit, newest};
+use crate::{Door, Shown, files, forms, newest};
 
 /// Time a request may take.
 const TIME: Duration = Duration::from_secs(60);
@@ -43,6 +41,7 @@ pub(crate) fn router(door: &Door, shown: Shown) -> Router {
     let mut readers = Router::new()
         .route("/tables", get(index))
         .route("/tables/{file}", get(table))
+        .merge(forms::routes(&shown))
         .layer(from_fn_with_state(shown.access.clone(), access::identify))
         .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, TIME));
     if let Some(limit) = door.requests_per_minute {
@@ -128,7 +127,7 @@ async fn table(
     State(shown): State<Shown>,
     Path(file): Path<String>,
     Extension(reader): Extension<Reader>,
-    mut request: Request,
+    request: Request,
 ) -> Response {
     let Some(snapshot) = newest(&shown) else {
         return (StatusCode::SERVICE_UNAVAILABLE, "no epoch has been committed yet\n").into_response();
@@ -143,53 +142,13 @@ async fn table(
         let message = format!("no table {file}: choose one of {}\n", names.join(", "));
         return (StatusCode::NOT_FOUND, message).into_response();
     };
-    let is_closed = file.strip_suffix(".parquet").and_then(Table::named).is_some_and(|table| table.closed);
-    if is_closed && reader.areas().is_some() {
+    let Some(table) = file.strip_suffix(".parquet").and_then(Table::named) else {
+        return (StatusCode::NOT_FOUND, "this table has no contract\n").into_response();
+    };
+    if table.closed && reader.areas().is_some() {
         let text = "the whole of this table is for operators: ask with an operator's token, or for the rows of your own areas at \
                     /data/TABLE.parquet\n";
         return (StatusCode::FORBIDDEN, text).into_response();
     }
-    if is_closed {
-        let question = json!({ "file": entry.path });
-        let (epoch, now) = (snapshot.manifest.epoch, shown.clock.now());
-        if let Err(error) = audit::note(&shown.folder, &reader, question, epoch, now).await {
-            tracing::error!(%error, "a closed table is not told");
-            return (StatusCode::INTERNAL_SERVER_ERROR, "closed tables are not told now: see the log\n")
-                .into_response();
-        }
-    }
-    let etag = format!("\"{}\"", entry.sha256);
-    let headers = request.headers_mut();
-    if names_etag(headers, IF_NONE_MATCH.as_str(), &etag) {
-        return with_validators(StatusCode::NOT_MODIFIED.into_response(), &etag);
-    }
-    if headers.contains_key(IF_MATCH) && !names_etag(headers, IF_MATCH.as_str(), &etag) {
-        return with_validators(StatusCode::PRECONDITION_FAILED.into_response(), &etag);
-    }
-    // A range of another epoch's file would tear the answer: give the whole new file instead.
-    if headers.contains_key(IF_RANGE) && !names_etag(headers, IF_RANGE.as_str(), &etag) {
-        headers.remove(RANGE);
-    }
-    headers.remove(IF_RANGE);
-    let served = ServeFile::new(shown.folder.join(&entry.path)).oneshot(request).await;
-    let response = served.map(IntoResponse::into_response);
-    let mut response = response.unwrap_or_else(|never| match never {});
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/vnd.apache.parquet"));
-    with_validators(response, &etag)
-}
-
-fn names_etag(headers: &HeaderMap, name: &str, etag: &str) -> bool {
-    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|value| {
-        let value = value.trim();
-        value == "*" || value.trim_start_matches("W/") == etag
-    })
-}
-
-fn with_validators(mut response: Response, etag: &str) -> Response {
-    if let Ok(etag) = HeaderValue::from_str(etag) {
-        response.headers_mut().insert(ETAG, etag);
-    }
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    response
+    files::send(&shown, table, entry, snapshot.manifest.epoch, &reader, request).await
 }

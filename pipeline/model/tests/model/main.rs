@@ -1,6 +1,7 @@
 //! The model from outside.
 
 mod catalogue;
+mod contracts;
 mod disclosure;
 mod embedded;
 mod goals;

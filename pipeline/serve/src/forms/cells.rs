@@ -1,0 +1,106 @@
+//! The cells of a table, whatever its column types: what all forms but Parquet are written from.
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
+use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use rettidig_model::contract::{Kind, Table};
+
+use super::FormError;
+
+/// A cell.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Cell<'a> {
+    /// No value.
+    Null,
+    /// Text.
+    Text(&'a str),
+    /// Whole number.
+    Integer(i64),
+    /// Number.
+    Float(f64),
+    /// Civil date.
+    Date(NaiveDate),
+    /// Instant.
+    Instant(DateTime<Utc>),
+    /// Truth value.
+    Boolean(bool),
+}
+
+/// An instant as every form of text writes it: ISO 8601 in UTC, as many digits of a second as it needs.
+pub(crate) fn instant(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// A column by its type.
+enum Values<'a> {
+    Text(&'a StringArray),
+    Integer(&'a Int64Array),
+    Float(&'a Float64Array),
+    Date(&'a Date32Array),
+    Instant(&'a TimestampMicrosecondArray),
+    Boolean(&'a BooleanArray),
+}
+
+impl<'a> Values<'a> {
+    fn of(array: &'a ArrayRef, kind: Kind) -> Option<Self> {
+        Some(match kind {
+            Kind::Text => Self::Text(array.as_string_opt::<i32>()?),
+            Kind::Integer => Self::Integer(array.as_primitive_opt::<Int64Type>()?),
+            Kind::Float => Self::Float(array.as_primitive_opt::<Float64Type>()?),
+            Kind::Date => Self::Date(array.as_primitive_opt::<Date32Type>()?),
+            Kind::Instant => Self::Instant(array.as_primitive_opt::<TimestampMicrosecondType>()?),
+            Kind::Boolean => Self::Boolean(array.as_boolean_opt()?),
+        })
+    }
+
+    fn array(&self) -> &dyn Array {
+        match self {
+            Self::Text(array) => *array,
+            Self::Integer(array) => *array,
+            Self::Float(array) => *array,
+            Self::Date(array) => *array,
+            Self::Instant(array) => *array,
+            Self::Boolean(array) => *array,
+        }
+    }
+}
+
+/// The cells of some rows of a table, in the order of its contract.
+pub(super) struct Cells<'a> {
+    columns: Vec<Values<'a>>,
+}
+
+impl<'a> Cells<'a> {
+    /// The cells of rows that are as the contract says.
+    pub(super) fn of(table: &Table, rows: &'a RecordBatch) -> Result<Self, FormError> {
+        let wrong = || FormError::Broken(format!("the rows of {} are not as its contract says", table.name));
+        if rows.num_columns() != table.columns.len() {
+            return Err(wrong());
+        }
+        let columns = rows.columns().iter().zip(table.columns);
+        let columns = columns.map(|(array, column)| Values::of(array, column.kind).ok_or_else(wrong));
+        Ok(Self { columns: columns.collect::<Result<_, _>>()? })
+    }
+
+    /// A cell. Row and column must be there.
+    pub(super) fn cell(&self, row: usize, column: usize) -> Cell<'a> {
+        let values = &self.columns[column];
+        if values.array().is_null(row) {
+            return Cell::Null;
+        }
+        match values {
+            Values::Text(array) => Cell::Text(array.value(row)),
+            Values::Integer(array) => Cell::Integer(array.value(row)),
+            Values::Float(array) => Cell::Float(array.value(row)),
+            // Every day that 32 bits count is a date; not every microsecond that 64 bits count is an instant.
+            Values::Date(array) => array.value_as_date(row).map_or(Cell::Null, Cell::Date),
+            Values::Instant(array) => {
+                DateTime::from_timestamp_micros(array.value(row)).map_or(Cell::Null, Cell::Instant)
+            }
+            Values::Boolean(array) => Cell::Boolean(array.value(row)),
+        }
+    }
+}
