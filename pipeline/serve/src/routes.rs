@@ -51,7 +51,11 @@ pub(crate) fn router(door: &Door, shown: Shown) -> Router {
         .route("/metrics", get(metrics))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready));
-    let mut router = readers.merge(watchers).with_state(shown);
+    readers.merge(watchers).with_state(shown)
+}
+
+/// Tells browsers on every answer, also where there is no such path.
+pub(crate) fn told(mut router: Router, door: &Door) -> Router {
     for (name, value) in TOLD {
         router = router.layer(SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value)));
     }
