@@ -149,10 +149,10 @@ class Encrypted(unittest.TestCase):
         work = tempfile.TemporaryDirectory(prefix="rettidig-tls-")
         self.addCleanup(work.cleanup)
         crt, key = certificate(pathlib.Path(work.name))
-        secure = web.Web({"tls": {"certificate_file": str(crt), "key_file": str(key)}})
+        context = ssl.create_default_context(cafile=str(crt))
+        secure = web.Web({"tls": {"certificate_file": str(crt), "key_file": str(key)}}, context)
         self.addCleanup(secure.stop)
 
-        context = ssl.create_default_context(cafile=str(crt))
         connection = http.client.HTTPSConnection(secure.http, timeout=30, context=context)
         self.addCleanup(connection.close)
         connection.request("GET", "/tables", headers={"Authorization": f"Bearer {TOKENS['vagt']}"})

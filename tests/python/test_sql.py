@@ -158,11 +158,11 @@ class Access(unittest.TestCase):
         self.assertNotIn("token-of", json.dumps(lines))
 
     def test_tokens_are_asked_for(self):
-        for user, password in (("koebenhavn", "token-of-vagt"), ("vagt", ""), ("postgres", "postgres")):
+        for user, password in (("koebenhavn", "token-of-vagt"), ("vagt", "x"), ("postgres", "postgres-password")):
             with self.assertRaises(psycopg.OperationalError, msg=user) as refused:
                 connect(user, password)
             self.assertIn("authentication failed", str(refused.exception))
-            self.assertNotIn(password or "-", str(refused.exception).replace(user, ""))
+            self.assertNotIn(password if len(password) > 1 else "-password", str(refused.exception))
 
 
 if __name__ == "__main__":

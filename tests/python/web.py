@@ -8,9 +8,11 @@ import os
 import pathlib
 import re
 import shutil
+import ssl
 import subprocess
 import tempfile
 import time
+import urllib.request
 
 import fixtures
 import published
@@ -30,7 +32,7 @@ TOKENS = (
 class Web:
     """The process; `http` and `sql` say where it listens. `settings` go into its configuration."""
 
-    def __init__(self, settings: dict | None = None):
+    def __init__(self, settings: dict | None = None, ssl_context: ssl.SSLContext | None = None):
         if not PROGRAM.exists():
             raise AssertionError(f"{PROGRAM} is missing: cargo build -p rettidig")
         self.work = tempfile.TemporaryDirectory(prefix="rettidig-web-")
@@ -57,6 +59,7 @@ class Web:
             self.process = subprocess.Popen(given, stdout=file, stderr=file, stdin=subprocess.DEVNULL)
         self.http = self.told(r"web: http://([0-9.:]+)/")
         self.sql = self.told(r"sql: ([0-9.:]+)")
+        self.wait(ssl_context)
 
     def told(self, pattern: str) -> str:
         deadline = time.monotonic() + SECONDS_MAX
@@ -68,6 +71,19 @@ class Web:
             time.sleep(0.05)
         self.stop()
         raise AssertionError(f"{pattern} is not in\n{self.log.read_text(encoding='utf-8') if self.log.exists() else ''}")
+
+    def wait(self, context: ssl.SSLContext | None) -> None:
+        """Until it shows an epoch."""
+        deadline = time.monotonic() + SECONDS_MAX
+        address = f"http{'s' if context else ''}://{self.http}/readyz"
+        while time.monotonic() < deadline:
+            try:
+                with urllib.request.urlopen(address, timeout=10, context=context):
+                    return
+            except OSError:
+                time.sleep(0.1)
+        self.stop()
+        raise AssertionError(f"{address} is not ready")
 
     def stop(self) -> None:
         self.process.terminate()

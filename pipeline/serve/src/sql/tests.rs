@@ -228,7 +228,7 @@ async fn closed_tables_are_for_who_shows_a_token_and_it_is_written_down() {
     for (user, password) in
         [("koebenhavn", "wrong"), ("koebenhavn", ""), ("other", "secret"), ("koebenhavn", SECRET)]
     {
-        let error = bench.connect(user, password, "rettidig").await.err().expect("refused");
+        let error = bench.connect(user, password, "rettidig").await.map(drop).expect_err("refused");
         assert_eq!(code(&error), "28P01", "{user}");
     }
     let verified = |lines: u64| {
@@ -296,7 +296,7 @@ async fn limits_end_a_statement_with_an_error_and_not_with_half_an_answer() {
 async fn an_unknown_database_says_which_there_are() {
     let bench = Bench::start(Limits::default(), 3).await;
     for database in ["postgres", "rettidig@tomorrow"] {
-        let error = bench.connect("public", "", database).await.err().expect("refused");
+        let error = bench.connect("public", "", database).await.map(drop).expect_err("refused");
         assert_eq!(code(&error), "3D000", "{database}");
         let told = error.as_db_error().expect("told by the server").message().to_owned();
         assert!(told.contains("rettidig@2026-08-19T06:00:00Z"), "{told}");
