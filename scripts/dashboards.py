@@ -19,6 +19,7 @@ from grafana_foundation_sdk.models.dashboard import DashboardLinkType, DataSourc
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "helm" / "dashboards"
 SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
+TABLES = DataSourceRef(type_val="postgres", uid="${datasource}")
 # The newest value of an hour: a restart is no gap.
 NEWEST = "[1h]"
 
@@ -26,6 +27,26 @@ NEWEST = "[1h]"
 def query(expr: str, legend: str = "__auto", ref: str = "A", *, instant: bool = False) -> prometheus.Dataquery:
     asked = prometheus.Dataquery().expr(expr).legend_format(legend).ref_id(ref).datasource(SOURCE)
     return asked.instant() if instant else asked.range()
+
+
+class Sql:
+    """A query of the tables; the SDK knows no PostgreSQL."""
+
+    def __init__(self, text: str, form: str):
+        self.asked = {
+            "refId": "A",
+            "rawSql": " ".join(text.split()),
+            "format": form,
+            "rawQuery": True,
+            "editorMode": "code",
+            "datasource": TABLES,
+        }
+
+    def build(self) -> Sql:
+        return self
+
+    def to_json(self) -> dict:
+        return self.asked
 
 
 def panel(kind, title: str, description: str, unit: str, *queries, span: int = 12, height: int = 8):
@@ -54,8 +75,8 @@ def rows(title: str, description: str, unit: str, expr: str, span: int = 24):
     return panel(table, title, description, unit, asked, span=span, height=10)
 
 
-def begun(title: str, uid: str, description: str) -> dashboard.Dashboard:
-    source = dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus")
+def begun(title: str, uid: str, description: str, source_type: str = "prometheus") -> dashboard.Dashboard:
+    source = dashboard.DatasourceVariable("datasource").label("Data source").type(source_type)
     runbooks = (
         dashboard.DashboardLink("Runbooks")
         .type(DashboardLinkType.LINK)
@@ -245,8 +266,69 @@ def country() -> dashboard.Dashboard:
     return made
 
 
+def vintages() -> dashboard.Dashboard:
+    made = begun(
+        "Rettidig: vintages",
+        "rettidig-vintages",
+        "How official figures change after they first come (efterregistrering), asked of the tables in SQL.",
+        "postgres",
+    )
+    made = made.time("now-90d", "now").refresh("5m")
+    chosen = (
+        ("indicator", "Indicator", "SELECT DISTINCT indicator FROM vintages ORDER BY indicator"),
+        ("area", "Area (område)", "SELECT DISTINCT area FROM vintages WHERE area_kind IN ('country', 'jobcentre') ORDER BY area"),
+        ("benefit", "Benefit (ydelse)", "SELECT DISTINCT benefit FROM vintages WHERE indicator = '$indicator' ORDER BY benefit"),
+    )
+    for name, label, text in chosen:
+        variable = dashboard.QueryVariable(name).label(label).query(text).datasource(TABLES)
+        made = made.with_variable(variable.refresh(VariableRefresh.ON_DASHBOARD_LOAD))
+    of = "indicator = '$indicator' AND area = '$area' AND benefit = '$benefit' AND breakdown = 'total'"
+    for kind, title, description, unit, span, form, text in (
+        (
+            timeseries,
+            "Values as they became known",
+            "One line a period: each step is a vintage, at the moment from which it was known.",
+            "short",
+            24,
+            "time_series",
+            f"""SELECT known_at AS "time", period AS metric, value FROM vintages
+                WHERE {of} AND value IS NOT NULL AND known_at BETWEEN $__timeFrom() AND $__timeTo() ORDER BY 1, 2""",
+        ),
+        (
+            table,
+            "Revisions (revisioner)",
+            "What changed between two vintages of a period, the newest first.",
+            "short",
+            12,
+            "table",
+            f"SELECT * FROM revisions WHERE {of} ORDER BY new_known_at DESC, period DESC LIMIT 200",
+        ),
+        (
+            table,
+            "How much the newest month usually grows (efterregistrering)",
+            "Value at the next release over the first one, with the 5th and the 95th percentile, over the municipal months seen so far.",
+            "none",
+            12,
+            "table",
+            "SELECT * FROM settlement ORDER BY indicator, benefit",
+        ),
+        (
+            table,
+            "Freshness of the sources (aktualitet)",
+            "What each source delivered last, and the official lag that it replaces.",
+            "none",
+            24,
+            "table",
+            "SELECT * FROM freshness ORDER BY late DESC, source",
+        ),
+    ):
+        shown = kind.Panel().title(title).description(description).unit(unit).datasource(TABLES).span(span).height(10)
+        made = made.with_panel(shown.with_target(Sql(text, form)))
+    return made
+
+
 def files() -> dict[pathlib.Path, str]:
-    made = {"operations": operations(), "jobcentre": jobcentre(), "country": country()}
+    made = {"operations": operations(), "jobcentre": jobcentre(), "country": country(), "vintages": vintages()}
     encoder = JSONEncoder(sort_keys=True, indent=2, ensure_ascii=False)
     return {FOLDER / f"{name}.json": encoder.encode(one.build()) + "\n" for name, one in made.items()}
 

@@ -29,18 +29,31 @@ def queries() -> list[tuple[str, str, str]]:
         for name, board in dashboards().items()
         for panel in board["panels"]
         for target in panel["targets"]
+        if "expr" in target
     ]
+
+
+def sql_queries() -> list[tuple[str, str, str]]:
+    """Dashboard, title of the panel or name of the variable, and what it asks of the tables."""
+    asked = []
+    for name, board in dashboards().items():
+        asked += [(name, panel["title"], target["rawSql"]) for panel in board["panels"] for target in panel["targets"] if "rawSql" in target]
+        variables = [one for one in board["templating"]["list"] if one["type"] == "query" and one["datasource"]["type"] == "postgres"]
+        asked += [(name, one["name"], one["query"]) for one in variables]
+    return asked
 
 
 class Dashboards(unittest.TestCase):
     def test_they_are_what_the_script_makes(self):
         done = subprocess.run([sys.executable, "-B", SCRIPT, "--check"], capture_output=True, text=True, timeout=60, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual(set(dashboards()), {"operations", "jobcentre", "country"})
+        self.assertEqual(set(dashboards()), {"operations", "jobcentre", "country", "vintages"})
 
     def test_grafana_is_provisioned_with_a_data_source_and_the_folder(self):
-        (source,) = yaml.safe_load((FOLDER.parent / "grafana/datasources/rettidig.yaml").read_text(encoding="utf-8"))["datasources"]
-        self.assertEqual((source["type"], source["url"]), ("prometheus", "$PROMETHEUS_URL"))
+        sources = yaml.safe_load((FOLDER.parent / "grafana/datasources/rettidig.yaml").read_text(encoding="utf-8"))["datasources"]
+        self.assertEqual(
+            [(source["type"], source["url"]) for source in sources], [("prometheus", "$PROMETHEUS_URL"), ("postgres", "$RETTIDIG_SQL")]
+        )
         (provider,) = yaml.safe_load((FOLDER.parent / "grafana/dashboards/rettidig.yaml").read_text(encoding="utf-8"))["providers"]
         self.assertEqual((provider["type"], provider["allowUiUpdates"]), ("file", False))
 
@@ -62,7 +75,7 @@ class Dashboards(unittest.TestCase):
                     self.assertTrue(panel["targets"])
                     for target in panel["targets"]:
                         self.assertEqual(target["datasource"]["uid"], "${datasource}")
-                        used = set(re.findall(r"\$(?:\{)?([a-z]+)", target["expr"]))
+                        used = set(re.findall(r"\$(?:\{)?([a-z]+)", target.get("expr") or target["rawSql"]))
                         self.assertLessEqual(used, variables)
 
     def test_every_query_asks_for_what_the_program_tells(self):

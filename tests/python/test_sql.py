@@ -16,6 +16,7 @@ import unittest
 
 import psycopg
 import published
+import test_dashboards
 import web
 
 CLOSED = ("base_budgets", "budget_follow_up", "contract_results", "investments", "refund_watch", "year_accounts")
@@ -119,18 +120,28 @@ class Rows(unittest.TestCase):
         known = psql("-At", "-c", "SELECT column_name FROM information_schema.columns WHERE table_name = 'funnels'").split()
         self.assertEqual(set(known), set(published.COLUMNS["funnels"]))
 
-    def test_a_question_of_grafana_for_a_time_series(self):
-        """As its PostgreSQL data source sends it for the dashboard of vintages."""
-        asked = """
-            SELECT known_at AS "time", period AS metric, value FROM vintages
-            WHERE indicator = 'full_time_unemployed' AND area = '0000' AND benefit = 'total' AND breakdown = 'total'
-              AND known_at BETWEEN '2026-08-18T00:00:00Z' AND '2026-08-23T00:00:00Z'
-            ORDER BY 1, 2
-        """
+    def test_every_query_of_the_dashboards_is_answered(self):
+        """With the variables and macros as Grafana replaces them."""
+        stands = {
+            "$indicator": "full_time_unemployed",
+            "$area": "0101",
+            "$benefit": "total",
+            "$__timeFrom()": "'2026-08-18T00:00:00Z'",
+            "$__timeTo()": "'2026-08-25T00:00:00Z'",
+        }
+        asked = test_dashboards.sql_queries()
+        self.assertGreaterEqual(len(asked), 7)
         with connect() as connection:
-            found = connection.execute(asked).fetchall()
-        self.assertGreater(len(found), 5)
-        self.assertTrue(all(isinstance(at, datetime.datetime) for at, _, _ in found))
+            for board, title, text in asked:
+                for name, value in stands.items():
+                    text = text.replace(name, value)
+                found = connection.execute(text)
+                rows = found.fetchall()
+                self.assertTrue(rows, (board, title))
+                columns = [column.name for column in found.description]
+                if columns[0] == "time":
+                    self.assertTrue(all(isinstance(row[0], datetime.datetime) for row in rows), title)
+                    self.assertEqual(columns, ["time", "metric", "value"])
 
 
 class AsKnown(unittest.TestCase):
