@@ -109,16 +109,15 @@ async fn body(page: &Page) -> Result<Body, Fault> {
     let mut benefits: Vec<String> = of_indicator().map(|cell| cell.benefit.clone()).collect();
     benefits.dedup();
     // A benefit or period of another indicator is no fault of the reader's who only chose another one.
-    let known = |asked: Option<&str>, cells: &mut dyn Iterator<Item = &str>| {
-        asked.filter(|asked| cells.any(|cell| cell == *asked)).map(str::to_owned)
-    };
     let anywhere =
         |name: &str, of: fn(&Available) -> &str, here: &[String]| -> Result<Option<String>, Fault> {
-            let asked = page.asked(name);
-            match known(asked, &mut here.iter().map(String::as_str)) {
-                Some(found) => Ok(Some(found)),
-                None if asked.is_none() || available.iter().any(|cell| Some(of(cell)) == asked) => Ok(None),
-                None => Err(page.refuse(name, asked.unwrap_or_default(), here.iter().map(String::as_str))),
+            let Some(asked) = page.asked(name) else { return Ok(None) };
+            if here.iter().any(|cell| cell == asked) {
+                Ok(Some(asked.to_owned()))
+            } else if available.iter().any(|cell| of(cell) == asked) {
+                Ok(None)
+            } else {
+                Err(page.refuse(name, asked, here.iter().map(String::as_str)))
             }
         };
     let first_benefit = || {
@@ -260,11 +259,10 @@ fn bars(page: &Page, rows: &[Row], by_level: bool, unit: &str, name: &str) -> Ba
     };
     let half = BARS_MAX / 2;
     let shown: Vec<Bar> = if rows.len() > BARS_MAX {
-        rows.iter()
-            .take(half)
-            .chain(rows.iter().filter(|row| row.rank.is_some()).rev().take(half).rev())
-            .map(bar)
-            .collect()
+        // Those without a figure stand behind the ranked ones and are not among the last of them.
+        let ranked: Vec<&Row> = rows.iter().filter(|row| row.rank.is_some()).collect();
+        let last = ranked.len().saturating_sub(half).max(half.min(ranked.len()));
+        ranked.iter().take(half).chain(&ranked[last..]).map(|row| bar(row)).collect()
     } else {
         rows.iter().map(bar).collect()
     };

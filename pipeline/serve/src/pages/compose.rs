@@ -405,14 +405,13 @@ fn chart(page: &Page, selection: &Selection, rows: &[Row], name: &str) -> Result
             "total" => row.name.clone(),
             _ => format!("{}: {}", row.name, language.word("cut", &row.breakdown_value)),
         };
-        match series.iter_mut().find(|(known, _)| *known == line) {
-            Some((_, points)) => {
-                points.insert(&row.period, row);
+        let place = series.iter().position(|(known, _)| *known == line);
+        match place {
+            Some(place) => {
+                series[place].1.insert(&row.period, row);
             }
-            None if series.len() <= BARS_MAX => {
-                series.push((line, BTreeMap::from([(row.period.as_str(), row)])))
-            }
-            None => return Err("chart-too-many"),
+            None if series.len() > BARS_MAX => return Err("chart-too-many"),
+            None => series.push((line, BTreeMap::from([(row.period.as_str(), row)]))),
         }
     }
     let description = language.text("chart-table-below");
