@@ -42,6 +42,15 @@ pub struct Line {
     pub stroke: Stroke,
 }
 
+/// Limits around the lines, one pair a period.
+#[derive(Debug, Clone)]
+pub struct Band {
+    /// What they are.
+    pub name: String,
+    /// Lower and upper limit; `None` leaves a gap.
+    pub limits: Vec<Option<(f64, f64)>>,
+}
+
 /// Lines over periods.
 #[derive(Debug, Clone)]
 pub struct Lines {
@@ -55,8 +64,8 @@ pub struct Lines {
     pub labels: Vec<String>,
     /// The lines.
     pub lines: Vec<Line>,
-    /// Name and limits of a band behind the lines.
-    pub band: Option<(String, Vec<Option<(f64, f64)>>)>,
+    /// A band behind the lines.
+    pub band: Option<Band>,
 }
 
 /// One bar.
@@ -212,7 +221,7 @@ impl Lines {
         let limits = self
             .band
             .iter()
-            .flat_map(|(_, band)| band.iter().flatten().flat_map(|(low, high)| [*low, *high]));
+            .flat_map(|band| band.limits.iter().flatten().flat_map(|(low, high)| [*low, *high]));
         let (low, high) = lines
             .chain(limits)
             .filter(|value| value.is_finite())
@@ -247,8 +256,8 @@ impl Lines {
             let text = language.number(*tick, digits);
             canvas.text((left - 8, y(*tick)), &text, &QUIET, (HPos::Right, VPos::Center))?;
         }
-        if let Some((_, band)) = &self.band {
-            for run in runs(band) {
+        if let Some(band) = &self.band {
+            for run in runs(&band.limits) {
                 let highs = run.iter().map(|(index, (_, high))| (x(*index), y(*high)));
                 let lows = run.iter().rev().map(|(index, (low, _))| (x(*index), y(*low)));
                 let corners: Vec<(i32, i32)> = highs.chain(lows).collect();
@@ -266,7 +275,7 @@ impl Lines {
         let room = usize::try_from((right - left) / widest.max(1)).unwrap_or(1).max(1);
         let step = self.labels.len().div_ceil(room).max(1);
         for (index, label) in self.labels.iter().enumerate() {
-            if (last - index.min(last)) % step != 0 {
+            if !(last - index.min(last)).is_multiple_of(step) {
                 continue;
             }
             canvas.line(&[(x(index), bottom), (x(index), bottom + 4)], QUIET, 1)?;
@@ -313,7 +322,7 @@ impl Lines {
     /// The legend's entries in rows: index of the line, the band as none.
     fn legend_rows(&self) -> Vec<Vec<(Option<usize>, &str)>> {
         let lines = self.lines.iter().enumerate().map(|(index, line)| (Some(index), line.name.as_str()));
-        let band = self.band.iter().map(|(name, _)| (None, name.as_str()));
+        let band = self.band.iter().map(|band| (None, band.name.as_str()));
         let mut rows: Vec<Vec<(Option<usize>, &str)>> = vec![Vec::new()];
         let mut used = 0;
         for (index, name) in lines.chain(band) {

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::places::Jobcentre;
 use super::texts::Language;
 use super::{Body, Fault, Page, drawn};
-use crate::charts::{Line, Lines, Stroke};
+use crate::charts::{Band, Line, Lines, Stroke};
 use crate::report;
 
 const BENEFITS: &str = "SELECT benefit, max(period) AS newest, max(more_own) AS most FROM scorecard WHERE jobcentre = $area \
@@ -451,7 +451,7 @@ fn chart(language: Language, id: &str, name: &str, said: &str, points: &[Point])
         description: said.to_owned(),
         labels,
         lines,
-        band: Some((language.text("chart-limits"), band)),
+        band: Some(Band { name: language.text("chart-limits"), limits: band }),
     }
 }
 

@@ -27,8 +27,6 @@ mod templates;
 pub mod texts;
 mod theory;
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::{Extension, FromRequestParts, Path};
 use axum::http::header::{
@@ -40,7 +38,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use minijinja::value::{Serde, Value};
-use rettidig_model::{Model, ModelError};
+use rettidig_model::ModelError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -179,7 +177,6 @@ pub(crate) struct Page {
     pub(crate) language: Language,
     pub(crate) view: View,
     pub(crate) places: Places,
-    pub(crate) model: Arc<Model>,
     /// The query, in its order.
     pub(crate) query: Vec<(String, String)>,
     /// The address without language.
@@ -216,8 +213,8 @@ impl FromRequestParts<Shown> for Page {
             .and_then(|path| path.strip_prefix(language.code()))
             .unwrap_or(path)
             .to_owned();
-        let (headers, model) = (parts.headers.clone(), shown.model.clone());
-        Ok(Self { language, view, places, model, query, path, raw_query, headers })
+        let headers = parts.headers.clone();
+        Ok(Self { language, view, places, query, path, raw_query, headers })
     }
 }
 
@@ -295,11 +292,6 @@ impl Page {
         let shown = choices.iter().take(60).copied().collect::<Vec<_>>().join(", ");
         let values = [("name", name), ("value", value), ("choices", shown.as_str())];
         Fault::Refused(self.language.with("error-value", &values))
-    }
-
-    /// An address in the page's language.
-    pub(crate) fn href(&self, path: &str) -> String {
-        format!("/{}{path}", self.language.code())
     }
 
     fn frame(&self) -> Frame {
