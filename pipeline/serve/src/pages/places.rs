@@ -9,7 +9,7 @@ use super::texts::Language;
 use super::{Fault, Link, rows};
 use crate::view::View;
 
-const SQL: &str = "SELECT municipality, name, jobcentre, jobcentre_name, cluster, region, region_name FROM areas \
+const SQL: &str = "SELECT municipality, name, jobcentre, jobcentre_name, \"cluster\", region, region_name FROM areas \
      WHERE valid_from <= CAST($as_of AS DATE) AND (valid_to IS NULL OR valid_to >= CAST($as_of AS DATE)) ORDER BY municipality";
 
 /// A name is near another one from this similarity on (Jaro-Winkler).
