@@ -130,7 +130,7 @@ class Pages(unittest.TestCase):
         tokens = work / "tokens.yaml"
         digest = hashlib.sha256(b"a-token-of-this-test").hexdigest()
         tokens.write_text(f"- {{name: koebenhavn, sha256: {digest}, role: jobcentre, areas: ['0101']}}\n", encoding="utf-8")
-        config.write_text(f'{{data: "{data}", listen: "127.0.0.1:{port}", access: {{tokens_file: "{tokens}"}}}}\n', encoding="utf-8")
+        config.write_text(f'{{data: "{data}", listen: "127.0.0.1:{port}", access: {{tokens_file: "{tokens}", requests_per_minute: null}}}}\n', encoding="utf-8")
         log = work / "web.log"
         with log.open("w", encoding="utf-8") as file:
             program = subprocess.Popen([PROGRAM, "run", "--role", "web", "--config", config], stdout=file, stderr=file, stdin=subprocess.DEVNULL)

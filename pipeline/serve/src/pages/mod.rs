@@ -47,7 +47,7 @@ use tokio::sync::Semaphore;
 
 use crate::Shown;
 use crate::access::Reader;
-use crate::view::View;
+use crate::view::{View, ViewError};
 pub(crate) use jobcentre::Overview;
 use places::Places;
 use texts::Language;
@@ -134,6 +134,12 @@ pub(crate) enum Fault {
     Broken(String),
 }
 
+impl From<ViewError> for Fault {
+    fn from(error: ViewError) -> Self {
+        Self::broken(&error)
+    }
+}
+
 impl From<ModelError> for Fault {
     fn from(error: ModelError) -> Self {
         Self::broken(&error)
@@ -206,7 +212,7 @@ impl FromRequestParts<Shown> for Page {
             Ok(axum::extract::Query(query)) => query,
             Err(error) => return Err((StatusCode::BAD_REQUEST, format!("{error}\n")).into_response()),
         };
-        let places = Places::of(&view).await.map_err(|error| broken(&error.into()))?;
+        let places = Places::of(&view).await.map_err(|fault| broken(&fault))?;
         let path = parts.uri.path();
         let path = path
             .strip_prefix('/')

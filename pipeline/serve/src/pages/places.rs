@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rettidig_model::ModelError;
 use serde::{Deserialize, Serialize};
 
 use super::texts::Language;
@@ -52,10 +51,10 @@ pub(crate) struct Places {
 
 impl Places {
     /// The areas that a view's epoch knows.
-    pub(crate) async fn of(view: &View) -> Result<Self, ModelError> {
+    pub(crate) async fn of(view: &View) -> Result<Self, Fault> {
         let as_of = view.manifest().as_of.to_string();
         let batch = view.query("areas", SQL, &[("as_of", &as_of)]).await?;
-        let found: Vec<Row> = rows::rows(&batch).unwrap_or_default();
+        let found: Vec<Row> = rows::rows(&batch)?;
         let mut places = Self { jobcentres: BTreeMap::new(), names: BTreeMap::new() };
         for row in found {
             let names = &mut places.names;
