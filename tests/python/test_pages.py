@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import html
 import html.parser
 import io
 import os
@@ -99,6 +100,8 @@ class Table(html.parser.HTMLParser):
             self.tables[-1].append([])
         elif tag in ("td", "th"):
             self.cell, self.value = [], None
+        elif tag == "br" and self.cell is not None:
+            self.cell.append(" ")
         elif tag == "data" and self.cell is not None and self.value is None:
             self.value = float(dict(attrs)["value"])
 
@@ -185,6 +188,14 @@ class Pages(unittest.TestCase):
         found = re.search(rf"<table[^>]*>\s*<caption>[^<]*{re.escape(caption)}.*?</table>", text, re.S)
         self.assertIsNotNone(found, f"{path} has no table {caption!r}")
         return [row for row in Table(found.group()).tables[0] if row][1:]
+
+    def same(self, shown: float | None, true: float | None, what: object = None):
+        """The page reads figures from JSON, which may cost the last bit of 53."""
+        if true is None:
+            self.assertIsNone(shown, what)
+        else:
+            self.assertIsNotNone(shown, what)
+            self.assertAlmostEqual(shown, true, delta=1e-14 * max(1, abs(true)), msg=what)
 
     # --- every page ---------------------------------------------------------------------------------
 
@@ -310,15 +321,15 @@ class Pages(unittest.TestCase):
             self.assertEqual(len(shown), len(true))
             for row, point in zip(shown, true):
                 for column, name in enumerate(("value", "expected", "level", "expected_level", "lower_limit", "upper_limit"), start=1):
-                    self.assertEqual(row[column][1], point[name], f"{indicator} {point['period']} {name}")
+                    self.same(row[column][1], point[name], f"{indicator} {point['period']} {name}")
         cards = [row for row in published.rows("scorecard") if row["jobcentre"] == LARGE]
         for benefit in sorted({row["benefit"] for row in cards}):
             card = max((row for row in cards if row["benefit"] == benefit), key=lambda row: row["period"])
             rows = self.scorecard(f"/en/jobcentre/{LARGE}?benefit={benefit}")
             for row, key in zip(rows, ("more", "faster", "staying", "potential")):
-                self.assertEqual(row[1][1], card[f"{key}_own"], (benefit, key))
-                self.assertEqual(row[2][1], card[f"{key}_last_year"], (benefit, key))
-                self.assertEqual(row[5][1], card[f"{key}_cluster_mean"], (benefit, key))
+                self.same(row[1][1], card[f"{key}_own"], (benefit, key))
+                self.same(row[2][1], card[f"{key}_last_year"], (benefit, key))
+                self.same(row[5][1], card[f"{key}_cluster_mean"], (benefit, key))
                 if card[f"{key}_own"] is None:
                     self.assertEqual(row[1][0], card[f"{key}_status"])
                 arrow = {None: "no figure", 1: "better", 0: "unchanged", -1: "worse"}[card[f"{key}_arrow"]]
@@ -341,8 +352,8 @@ class Pages(unittest.TestCase):
         areas = re.findall(r'<th scope="row"><a href="/en/jobcentre/(\d+)">', text)
         self.assertEqual(set(areas), set(true))
         for area, row in zip(areas, rows):
-            self.assertEqual(row[2][1], true[area]["value"])
-            self.assertEqual(row[3][1], true[area]["last_year"])
+            self.same(row[2][1], true[area]["value"])
+            self.same(row[3][1], true[area]["last_year"])
             if true[area]["value"] is None:
                 self.assertEqual(row[2][0], true[area]["status"])
         values = [row[2][1] for row in rows if row[2][1] is not None]
@@ -381,7 +392,7 @@ class Pages(unittest.TestCase):
                     self.assertEqual(len(rows), min(len(true), 300))
                     place = 2 if asked["breakdown"] == "total" else 3
                     for row, cell in zip(rows, true):
-                        self.assertEqual(row[place][1], cell["value"])
+                        self.same(row[place][1], cell["value"])
                         word = STATUS[language][cell["status"]]
                         self.assertEqual(row[place + 2][0], word)
                         if cell["value"] is None:
@@ -428,11 +439,12 @@ class Pages(unittest.TestCase):
         self.assertIn("made at epoch 1", self.text(link.replace(f"epoch={published.epoch()['epoch']}", "epoch=1")))
 
     def test_the_tree_has_every_node_and_claims_no_cause(self):
-        text = self.text("/da/theory")
+        text = html.unescape(self.text("/da/theory"))
+        shown = [float(value) for value in re.findall(r'<data value="([^"]+)">', text)]
         for row in published.rows("theory_of_change"):
-            self.assertIn(row["danish"].replace("'", "&#x27;"), text.replace("&#39;", "&#x27;"))
+            self.assertIn(row["danish"], text)
             if row["value"] is not None:
-                self.assertIn(f'value="{row["value"]}"', text)
+                self.assertTrue(any(abs(value - row["value"]) <= 1e-14 * abs(value) for value in shown), row["node"])
         self.assertNotIn("forårsag", text.lower())
 
     # --- reports ------------------------------------------------------------------------------------
@@ -493,7 +505,7 @@ class Pages(unittest.TestCase):
             with self.subTest(path=path):
                 status, body, headers = self.get(path)
                 self.assertEqual(status, wanted)
-                self.assertIn(said, body.decode())
+                self.assertIn(said, html.unescape(body.decode()))
                 self.assertTrue(headers["Content-Type"].startswith("text/html"))
 
     def test_what_a_reader_sends_comes_back_escaped(self):
