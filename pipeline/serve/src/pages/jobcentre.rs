@@ -401,7 +401,7 @@ fn scorecard(row: &Map<String, Value>, benefit_name: String) -> Scorecard {
 /// Where a target stands, in a sentence: what the state rests on.
 fn said(language: Language, newest: &Point, unit: &str) -> String {
     let figure = |value: Option<f64>| {
-        value.map_or_else(|| language.word("status", "missing"), |value| language.figure(value.round(), unit))
+        value.map_or_else(|| language.word("status", "missing"), |value| language.rounded(value, unit))
     };
     let limit = if newest.direction == "down" { newest.upper_limit } else { newest.lower_limit };
     let values = [

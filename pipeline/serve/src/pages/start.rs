@@ -35,6 +35,8 @@ struct Drift {
     indicator: String,
     #[serde(default)]
     indicator_name: String,
+    #[serde(default)]
+    unit: String,
     benefit: String,
     period: String,
     value: Option<f64>,
@@ -143,6 +145,7 @@ async fn body(page: &Page) -> Result<Body, Fault> {
     let mut drifting: Vec<Drift> = page.rows("drifting", DRIFTING, &[]).await?;
     for row in &mut drifting {
         (row.name, row.indicator_name) = (area("jobcentre", &row.area), named(&row.indicator));
+        row.unit = indicators.0.get(&row.indicator).map_or_else(String::new, |about| about.unit.clone());
     }
     let states: Vec<State> = page.rows("target_states", STATES, &[]).await?;
     let drifting_areas = states.iter().find(|state| state.state == "drifting").map_or(0, |state| state.areas);

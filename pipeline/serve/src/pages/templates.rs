@@ -59,6 +59,7 @@ fn environment(language: Language) -> Environment<'static> {
     env.add_function("word", move |kind: &str, code: &str| language.word(kind, code));
     env.add_filter("number", move |value: f64, decimals: usize| language.number(value, decimals));
     env.add_filter("figure", move |value: f64, unit: &str| language.figure(value, unit));
+    env.add_filter("rounded", move |value: f64, unit: &str| language.rounded(value, unit));
     env.add_filter("change", move |value: f64, decimals: usize| language.change(value, decimals));
     env.add_filter("probability", move |value: f64| language.probability(value));
     env.add_filter("period", move |period: &str| language.period(period));

@@ -139,6 +139,14 @@ impl Language {
         self.number(value, decimals(value, unit))
     }
 
+    /// A computed figure: of counts in whole ones, since their decimals tell nothing.
+    pub fn rounded(self, value: f64, unit: &str) -> String {
+        match unit {
+            "percent" | "weeks" => self.figure(value, unit),
+            _ => self.number(value, 0),
+        }
+    }
+
     /// A difference, with its sign.
     pub fn change(self, value: f64, decimals: usize) -> String {
         let text = self.number(value, decimals);
@@ -312,6 +320,8 @@ mod tests {
         assert_eq!(danish.change(0.0, 1), "0,0");
         assert_eq!(english.figure(82.0, "full-time persons"), "82");
         assert_eq!(english.figure(82.26, "full-time persons"), "82.3");
+        assert_eq!(danish.rounded(4.96, "percent"), "5,0");
+        assert_eq!(danish.rounded(2888.91, "persons"), "2.889");
         assert_eq!(danish.probability(3e-45), "< 0,001");
         assert_eq!(danish.period("2026-07"), "juli 2026");
         assert_eq!(english.period("2026-Q2"), "Q2 2026");

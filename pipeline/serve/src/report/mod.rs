@@ -152,8 +152,7 @@ fn targets(language: Language, overview: &Overview) -> Section {
     let rows = overview.targets.iter().map(|target| {
         let newest = &target.newest;
         let limit = if newest.direction == "down" { newest.upper_limit } else { newest.lower_limit };
-        let of =
-            |value: Option<f64>| or_dash(value.map(|value| language.figure(value.round(), &target.unit)));
+        let of = |value: Option<f64>| or_dash(value.map(|value| language.rounded(value, &target.unit)));
         vec![
             format!("{}, {}", target.name, language.period(&newest.period)),
             figure(language, newest.value, &target.unit, &newest.status),
@@ -253,7 +252,7 @@ fn local_targets(language: Language, overview: &Overview) -> Section {
 
 fn revisions(language: Language, overview: &Overview) -> Section {
     let settling = overview.settling.iter().map(|row| {
-        let of = |value: Option<f64>| or_dash(value.map(|value| language.figure(value.round(), &row.unit)));
+        let of = |value: Option<f64>| or_dash(value.map(|value| language.rounded(value, &row.unit)));
         vec![
             format!("{}, {}", row.name, language.period(&row.period)),
             figure(language, row.value, &row.unit, &row.status),
