@@ -18,10 +18,10 @@
 pub mod access;
 mod audit;
 mod catalogue;
+pub mod charts;
 pub mod delta;
 mod files;
 mod forms;
-pub mod charts;
 pub mod pages;
 pub mod report;
 mod routes;
