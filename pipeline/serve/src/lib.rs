@@ -144,8 +144,8 @@ impl Server {
         let address = listener.local_addr().map_err(listen)?;
         let listener = listener.into_std().map_err(listen)?;
         let handle = Handle::new();
-        let service =
-            routes::router(&door, shown).merge(beside).into_make_service_with_connect_info::<SocketAddr>();
+        let router = routes::told(routes::router(&door, shown).merge(beside), &door);
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let stop = handle.clone();
         let task = match &door.tls {
             Some(tls) => {
