@@ -37,6 +37,7 @@ WITH_TABLES = [
     "test_access",
     "test_portal",
     "test_portal_epochs",
+    "test_pages",
 ]
 
 

@@ -18,9 +18,12 @@
 pub mod access;
 mod audit;
 mod catalogue;
+pub mod charts;
 pub mod delta;
 mod files;
 mod forms;
+pub mod pages;
+pub mod report;
 mod routes;
 pub mod sql;
 pub mod tls;

@@ -42,6 +42,7 @@ pub(crate) fn router(door: &Door, shown: Shown) -> Router {
         .route("/tables", get(index))
         .route("/tables/{file}", get(table))
         .merge(forms::routes(&shown))
+        .merge(crate::pages::router())
         .layer(from_fn_with_state(shown.access.clone(), access::identify))
         .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, TIME));
     if let Some(limit) = door.requests_per_minute {

@@ -1,0 +1,145 @@
+//! A selection as a file: one function a form.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::csv::WriterBuilder;
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+use rust_xlsxwriter::{Format, Workbook};
+
+use super::{Body, Fault};
+
+/// A form of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Text, one row a line.
+    Csv,
+    /// A workbook.
+    Xlsx,
+    /// Parquet.
+    Parquet,
+}
+
+/// What a file says of itself.
+#[derive(Debug, Clone)]
+pub(crate) struct About {
+    /// Name without ending: letters, digits, hyphens.
+    pub(crate) name: String,
+    /// Names and values that stand in the file where the form has a place for them.
+    pub(crate) facts: Vec<(String, String)>,
+}
+
+impl Form {
+    /// Rows as a file of this form.
+    pub(crate) fn file(self, rows: &RecordBatch, about: &About) -> Result<Body, Fault> {
+        let (content_type, ending, bytes) = match self {
+            Self::Csv => ("text/csv; charset=utf-8; header=present", "csv", csv(rows)?),
+            Self::Xlsx => (
+                "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+                "xlsx",
+                xlsx(rows, about)?,
+            ),
+            Self::Parquet => ("application/vnd.apache.parquet", "parquet", parquet(rows, about)?),
+        };
+        Ok(Body { content_type, name: Some(format!("{}.{ending}", about.name)), bytes })
+    }
+}
+
+fn csv(rows: &RecordBatch) -> Result<Vec<u8>, Fault> {
+    let mut bytes = Vec::new();
+    let mut writer = WriterBuilder::new().with_header(true).build(&mut bytes);
+    writer.write(rows).map_err(|error| Fault::broken(&error))?;
+    drop(writer);
+    Ok(bytes)
+}
+
+fn parquet(rows: &RecordBatch, about: &About) -> Result<Vec<u8>, Fault> {
+    let facts = about.facts.iter().map(|(name, value)| KeyValue::new(name.clone(), value.clone())).collect();
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .set_key_value_metadata(Some(facts))
+        .build();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, rows.schema(), Some(properties))
+        .map_err(|error| Fault::broken(&error))?;
+    writer.write(rows).map_err(|error| Fault::broken(&error))?;
+    writer.close().map_err(|error| Fault::broken(&error))?;
+    Ok(bytes)
+}
+
+/// A sheet with the rows and one that says where they are from. Codes stay text, so that they keep their zeros; nothing becomes a formula.
+fn xlsx(rows: &RecordBatch, about: &About) -> Result<Vec<u8>, Fault> {
+    let failed = |error: rust_xlsxwriter::XlsxError| Fault::broken(&error);
+    let mut book = Workbook::new();
+    let bold = Format::new().set_bold();
+    let sheet = book.add_worksheet();
+    sheet.set_name("data").map_err(failed)?;
+    sheet.set_freeze_panes(1, 0).map_err(failed)?;
+    let options = FormatOptions::default();
+    for (place, field) in rows.schema().fields().iter().enumerate() {
+        let column = u16::try_from(place).map_err(|error| Fault::broken(&error))?;
+        sheet.write_string_with_format(0, column, field.name(), &bold).map_err(failed)?;
+        let values = Arc::clone(rows.column(place));
+        let text = ArrayFormatter::try_new(&values, &options).map_err(|error| Fault::broken(&error))?;
+        for index in (0..values.len()).filter(|index| values.is_valid(*index)) {
+            let row = u32::try_from(index + 1).map_err(|error| Fault::broken(&error))?;
+            match values.data_type() {
+                DataType::Float64 => {
+                    sheet
+                        .write_number(row, column, values.as_primitive::<Float64Type>().value(index))
+                        .map_err(failed)?;
+                }
+                // A workbook has no other numbers; counts of a country are exact in them.
+                #[allow(clippy::cast_precision_loss)]
+                DataType::Int64 => {
+                    let value = values.as_primitive::<Int64Type>().value(index) as f64;
+                    sheet.write_number(row, column, value).map_err(failed)?;
+                }
+                _ => {
+                    sheet.write_string(row, column, text.value(index).to_string()).map_err(failed)?;
+                }
+            }
+        }
+    }
+    sheet.autofit();
+    let sheet = book.add_worksheet();
+    sheet.set_name("about").map_err(failed)?;
+    for (row, (name, value)) in (0_u32..).zip(&about.facts) {
+        sheet.write_string_with_format(row, 0, name, &bold).map_err(failed)?;
+        sheet.write_string(row, 1, value).map_err(failed)?;
+    }
+    sheet.autofit();
+    book.save_to_buffer().map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Float64Array, StringArray};
+
+    use super::*;
+
+    #[test]
+    fn a_hidden_value_is_empty_in_every_form_and_codes_keep_their_zeros() {
+        let rows = RecordBatch::try_from_iter([
+            ("area", Arc::new(StringArray::from(vec!["0101", "0147"])) as arrow::array::ArrayRef),
+            ("value", Arc::new(Float64Array::from(vec![Some(12.5), None]))),
+            ("status", Arc::new(StringArray::from(vec!["final", "hidden"]))),
+        ])
+        .expect("rows");
+        let about = About { name: "selection".to_owned(), facts: vec![("epoch".to_owned(), "6".to_owned())] };
+        let text = Form::Csv.file(&rows, &about).expect("csv");
+        assert_eq!(
+            String::from_utf8_lossy(&text.bytes),
+            "area,value,status\n0101,12.5,final\n0147,,hidden\n"
+        );
+        assert_eq!(text.name.as_deref(), Some("selection.csv"));
+        let file = Form::Parquet.file(&rows, &about).expect("parquet").bytes;
+        assert_eq!(&file[..4], b"PAR1");
+        assert_eq!(&Form::Xlsx.file(&rows, &about).expect("xlsx").bytes[..2], b"PK");
+    }
+}
