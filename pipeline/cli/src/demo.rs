@@ -97,7 +97,7 @@ pub async fn demo(options: Demo) -> anyhow::Result<()> {
         }
         line(text)
     };
-    for (path, what) in [("metrics", "metrics"), ("tables", "tables"), ("readyz", "state")] {
+    for (path, what) in [("", "pages"), ("metrics", "metrics"), ("tables", "tables"), ("readyz", "state")] {
         if !options.once || options.days.is_some() {
             tell(&format!("{what:<8} http://{}/{path}", plant.address()))?;
         }

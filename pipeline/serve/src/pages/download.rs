@@ -6,10 +6,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::csv::WriterBuilder;
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::Compression;
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
+use rettidig_runtime::store::to_parquet;
 use rust_xlsxwriter::{Format, Workbook};
 
 use super::{Body, Fault};
@@ -59,17 +56,8 @@ fn csv(rows: &RecordBatch) -> Result<Vec<u8>, Fault> {
 }
 
 fn parquet(rows: &RecordBatch, about: &About) -> Result<Vec<u8>, Fault> {
-    let facts = about.facts.iter().map(|(name, value)| KeyValue::new(name.clone(), value.clone())).collect();
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::SNAPPY)
-        .set_key_value_metadata(Some(facts))
-        .build();
-    let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, rows.schema(), Some(properties))
-        .map_err(|error| Fault::broken(&error))?;
-    writer.write(rows).map_err(|error| Fault::broken(&error))?;
-    writer.close().map_err(|error| Fault::broken(&error))?;
-    Ok(bytes)
+    let bytes = to_parquet(rows, about.facts.clone()).map_err(|error| Fault::broken(&error))?;
+    Ok(bytes.to_vec())
 }
 
 /// A sheet with the rows and one that says where they are from. Codes stay text, so that they keep their zeros; nothing becomes a formula.
