@@ -139,7 +139,10 @@ async fn body(page: &Page) -> Result<Body, Fault> {
     page.knows(&[])?;
     let language = page.language;
     let indicators = page.indicators().await?;
-    let named = |code: &str| indicators.name(language, code);
+    let named = |code: &str| match indicators.term(language, code) {
+        Some(term) => format!("{} ({term})", indicators.name(language, code)),
+        None => indicators.name(language, code),
+    };
     let area = |kind: &str, code: &str| page.places.name(language, kind, code);
 
     let mut drifting: Vec<Drift> = page.rows("drifting", DRIFTING, &[]).await?;
