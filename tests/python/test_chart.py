@@ -16,7 +16,7 @@ import jsonschema
 import yaml
 
 from chart import (
-    CASES, CHART, KUBERNETES, NAME, NAMESPACE, ROLES, ROOT, SECRETS, call, configuration, container, errors, load,
+    CASES, CHART, KUBERNETES, NAME, NAMESPACE, PARTS, ROLES, ROOT, SECRETS, call, configuration, container, errors, load,
     of_kind, pods, render, rule, secret_mounts, source, template, values,
 )
 
@@ -150,7 +150,7 @@ class Values(unittest.TestCase):
 
     def test_helm_itself_says_which_key_it_does_not_know(self):
         for path, word in [("surprise", "surprise"), ("config.kafka.broker", "broker"), ("config.data", "data"),
-                           ("workers.replica", "replica"), ("ballista.executors.memory", "memory")]:
+                           ("workers.replica", "replica"), ("web.type", "type"), ("config.tls", "tls"), ("ballista.executors.memory", "memory")]:
             done = template("minimal", "--set", f"{path}=1")
             self.assertNotEqual(done.returncode, 0, path)
             self.assertIn(f"additional properties '{word}' not allowed", done.stderr)
@@ -165,8 +165,8 @@ class Values(unittest.TestCase):
 
     def test_config_takes_the_keys_of_the_program_and_no_others(self):
         known = load(ROOT / "pipeline/cli/default.yaml")
-        # The chart sets these itself.
-        self.assertEqual(self.known("config"), set(known) - {"data", "listen"})
+        # The chart sets these itself, the last three from `web`.
+        self.assertEqual(self.known("config"), set(known) - {"data", "listen", "access", "tls", "sql"})
         self.assertEqual(self.known("config", "kafka"), set(known["kafka"]))
         self.assertEqual(self.known("config", "connectors"), set(known["connectors"]))
         for name, keys in known["connectors"].items():
@@ -221,6 +221,33 @@ class Configuration(unittest.TestCase):
                 self.assertEqual(set(config), {"data", "listen", "kafka", "connectors"}, case)
                 self.assertEqual(config["connectors"], {name: {"enabled": False} for name in every})
 
+    def test_web_is_told_of_neither_kafka_nor_sources(self):
+        for case in CASES:
+            self.assertLessEqual(set(configuration(render(case), "web")), {"data", "listen", "connectors", "access", "tls", "sql"})
+        config = configuration(render("minimal"), "web")
+        off = {name: {"enabled": False} for name in load(ROOT / "pipeline/cli/default.yaml")["connectors"]}
+        self.assertEqual(config, {
+            "data": "/data", "listen": "0.0.0.0:9464", "connectors": off, "access": {"requests_per_minute": 1200},
+        })
+
+    def test_web_has_tls_tokens_and_sql_where_they_are_asked_for(self):
+        config = configuration(render("persons"), "web")
+        self.assertEqual(config["access"], {"tokens_file": f"{SECRETS}readers/tokens.yaml", "requests_per_minute": 600})
+        folder = f"{SECRETS}rettidig.example.org"
+        self.assertEqual(config["tls"], {"certificate_file": f"{folder}/tls.crt", "key_file": f"{folder}/tls.key"})
+        self.assertEqual(config["sql"], {"listen": "0.0.0.0:5432"})
+        known = load(ROOT / "pipeline/cli/default.yaml")
+        for section in ("access", "tls", "sql"):
+            self.assertEqual(set(config[section]), set(known[section]), section)
+
+    def test_requests_can_be_left_to_the_proxy_in_front(self):
+        config = configuration(render("minimal", "--set", "web.requestsPerMinute=null"), "web")
+        self.assertEqual(config["access"], {"requests_per_minute": None})
+        # The largest that the program takes, not as 4.29e+09.
+        config = configuration(render("minimal", "--set", "web.requestsPerMinute=4294967295"), "web")
+        self.assertEqual(config["access"], {"requests_per_minute": 4294967295})
+        self.assertNotEqual(template("minimal", "--set", "web.requestsPerMinute=0").returncode, 0)
+
     def test_each_part_is_its_own_user_of_kafka(self):
         manifests = render("persons")
         for part, user in [("connectors", "connector"), ("workers", "worker"), ("committers", "committer")]:
@@ -258,7 +285,7 @@ class Configuration(unittest.TestCase):
         looked_at = 0
         for case in CASES:
             manifests = render(case)
-            for part, component in ROLES.items():
+            for part, component in PARTS.items():
                 if case == "ballista" and part == "connectors":
                     continue
                 pod = pods(manifests)[component]
@@ -294,6 +321,9 @@ class Configuration(unittest.TestCase):
         self.assertEqual(sums("--set", "config.pseudonym_key_file=/etc/x")["worker"], before["worker"])
         self.assertNotEqual(sums("--set", "config.pseudonym_key_file=/etc/x")["connectors"], before["connectors"])
         self.assertNotEqual(sums("--set", "config.kafka.brokers=b:1")["worker"], before["worker"])
+        self.assertEqual(sums("--set", "config.kafka.brokers=b:1")["web"], before["web"])
+        self.assertNotEqual(sums("--set", "web.requestsPerMinute=1")["web"], before["web"])
+        self.assertEqual(sums("--set", "web.requestsPerMinute=1")["committer"], before["committer"])
         self.assertNotEqual(sums("--set-string", r"connectors.files.cases\.yaml=x")["connectors"], before["connectors"])
 
     def test_a_configuration_of_ones_own_is_a_secret(self):
@@ -338,8 +368,11 @@ class Secrets(unittest.TestCase):
         self.assertEqual(found["connectors"], connectors)
         self.assertEqual(found["worker"], {"kafka-ca", "kafka-worker"})
         self.assertEqual(found["committer"], {"kafka-ca", "kafka-committer"})
+        # Nothing of Kafka.
+        self.assertEqual(found["web"], {"readers", "rettidig.example.org"})
         found = {name: set(secret_mounts(pod)) for name, pod in pods(render("strimzi")).items()}
         self.assertEqual(found["worker"], {f"{NAME}-worker", "policy-cluster-ca-cert"})
+        self.assertEqual(found["web"], set())
         for case in CASES:
             for name, pod in pods(render(case)).items():
                 for secret, path in secret_mounts(pod).items():
