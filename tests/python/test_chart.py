@@ -490,6 +490,27 @@ class Files(unittest.TestCase):
         self.assertTrue(errors({**made, "spec": {"groups": [{"name": "x", "rules": [{"expression": "1"}]}]}}))
         self.assertEqual(of_kind(render("minimal", chart=self.chart), "PrometheusRule"), {})
 
+    def test_runbooks_are_linked_where_the_repository_is_shown(self):
+        rules = [{"record": "a:b:sum", "expr": "1"}, {"alert": "A", "expr": "1"},
+                 {"alert": "B", "expr": "1", "annotations": {"summary": "s", "runbook_url": "helm/runbooks/B.md"}}]
+        self.write("alerts/B.yaml", yaml.safe_dump({"groups": [{"name": "B", "rules": rules}]}))
+
+        def found(base: str) -> list[dict]:
+            (made,) = of_kind(render("strimzi", "--set", f"monitoring.rules.runbookBase={base}", chart=self.chart), "PrometheusRule").values()
+            return made["spec"]["groups"][0]["rules"]
+
+        self.assertEqual(found(""), rules)
+        linked = [*rules[:2], {**rules[2], "annotations": {"summary": "s", "runbook_url": "https://git.example/main/helm/runbooks/B.md"}}]
+        for base in ("https://git.example/main", "https://git.example/main/"):
+            self.assertEqual(found(base), linked)
+        self.assertNotEqual(template("strimzi", "--set", "monitoring.rules.runbookBase=main").returncode, 0)
+        # Every alert that is shipped has one.
+        (made,) = of_kind(render("strimzi", "--set", "monitoring.rules.runbookBase=https://git.example"), "PrometheusRule").values()
+        urls = [rule["annotations"]["runbook_url"] for group in made["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
+        self.assertGreater(len(urls), 9)
+        for url in urls:
+            self.assertTrue((ROOT / url.removeprefix("https://git.example/")).is_file(), url)
+
     def test_a_file_that_is_no_rule_file_is_named(self):
         self.write("alerts/Broken.yaml", "rules: []\n")
         done = template("strimzi", chart=self.chart)
