@@ -133,7 +133,7 @@ access:
   {{- with $web.tokensSecret }}
   tokens_file: {{ $folder }}/{{ . }}/tokens.yaml
   {{- end }}
-  requests_per_minute: {{ if $web.requestsPerMinute }}{{ $web.requestsPerMinute | int64 }}{{ else }}null{{ end }}
+  requests_per_minute: {{ toJson $web.requestsPerMinute }}
 {{- with $web.tls.existingSecret }}
 tls:
   certificate_file: {{ $folder }}/{{ . }}/tls.crt

@@ -243,9 +243,9 @@ class Configuration(unittest.TestCase):
     def test_requests_can_be_left_to_the_proxy_in_front(self):
         config = configuration(render("minimal", "--set", "web.requestsPerMinute=null"), "web")
         self.assertEqual(config["access"], {"requests_per_minute": None})
-        # The largest that the program takes, not as 4.29e+09.
-        config = configuration(render("minimal", "--set", "web.requestsPerMinute=4294967295"), "web")
-        self.assertEqual(config["access"], {"requests_per_minute": 4294967295})
+        # The largest that the program takes, from a file of values: a number with a fraction to Helm, and one without to the program.
+        config = configuration(render("minimal", "--set-json", "web.requestsPerMinute=4294967295"), "web")
+        self.assertEqual(repr(config["access"]), "{'requests_per_minute': 4294967295}")
         self.assertNotEqual(template("minimal", "--set", "web.requestsPerMinute=0").returncode, 0)
 
     def test_each_part_is_its_own_user_of_kafka(self):
