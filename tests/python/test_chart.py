@@ -16,8 +16,8 @@ import jsonschema
 import yaml
 
 from chart import (
-    CASES, CHART, KUBERNETES, NAME, NAMESPACE, PARTS, ROLES, ROOT, SECRETS, call, configuration, container, errors, load,
-    of_kind, pods, render, rule, secret_mounts, source, template, values,
+    CASES, CHART, KUBERNETES, NAME, NAMESPACE, PARTS, RELEASE, ROLES, ROOT, SECRETS, call, configuration, container,
+    errors, load, of_kind, pods, render, rule, secret_mounts, source, template, values,
 )
 
 
@@ -199,8 +199,48 @@ class Values(unittest.TestCase):
             done = call("template", "rettidig", CHART, "--values", file.name)
         self.assertEqual(done.returncode, 0, done.stderr)
         names = {one["metadata"]["name"] for one in yaml.safe_load_all(done.stdout) if one}
+        # What it says about web goes on from there.
+        more = re.findall(r"--set (web\.\S+)", (CHART / "README.md").read_text(encoding="utf-8"))
+        self.assertEqual(len(more), 3)
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            upgraded = call("template", "rettidig", CHART, "--values", file.name, "--set", ",".join(more))
+        self.assertEqual(upgraded.returncode, 0, upgraded.stderr)
+        manifests = [one for one in yaml.safe_load_all(upgraded.stdout) if one]
+        self.assertEqual([error for one in manifests for error in errors(one)], [])
+        (web,) = [one for one in manifests if one["kind"] == "Deployment" and one["metadata"]["name"] == "rettidig-web"]
+        made = set(re.findall(r"create secret \w+ (\S+)", (CHART / "README.md").read_text(encoding="utf-8")))
+        self.assertEqual(set(secret_mounts(web["spec"]["template"])), made - {"jobindsats"})
         # What the README speaks of by name.
         self.assertLessEqual({"rettidig-web", "rettidig-connector", "rettidig-worker", "rettidig-committer"}, names)
+
+
+class Notes(unittest.TestCase):
+    def notes(self, case: str, *arguments: str) -> str:
+        done = call("install", RELEASE, CHART, "--dry-run=client", "--namespace", NAMESPACE, "--values", values(case), *arguments)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.split("NOTES:\n")[1]
+
+    def test_it_says_where_the_pages_are_and_that_there_is_no_ingress(self):
+        for case, port, scheme in (("minimal", 9464, "http"), ("persons", 443, "https")):
+            text = self.notes(case)
+            self.assertIn(f"port-forward service/{NAME}-web 9464:{port}\n", text)
+            self.assertIn(f"{scheme}://127.0.0.1:9464/", text)
+            self.assertIn("No Ingress was made", text)
+        text = self.notes("minimal", "--set", "web.enabled=false")
+        self.assertNotIn("port-forward", text)
+        self.assertIn("web.enabled is false", text)
+        self.assertNotIn("networkPolicy.web.from", text)
+
+    def test_it_says_who_is_kept_out_and_what_is_not_encrypted(self):
+        words = ("networkPolicy.web.from", "networkPolicy.sql.from", "web.tls.existingSecret")
+        self.assertEqual([word in self.notes("persons") for word in words], [False, False, False])
+        self.assertEqual([word in self.notes("minimal") for word in words], [True, False, False])
+        given = ("--set", "web.sql.enabled=true,web.tokensSecret=readers")
+        self.assertEqual([word in self.notes("minimal", *given) for word in words], [True, True, True])
+        open_ = (*given, "--set", "networkPolicy.enabled=false,web.tls.existingSecret=t")
+        self.assertEqual([word in self.notes("minimal", *open_) for word in words], [False, False, False])
 
 
 class Configuration(unittest.TestCase):

@@ -6,6 +6,7 @@ Needs the binary that `cargo run` has made (RETTIDIG_PROGRAM, else the one in CA
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import pathlib
 import re
@@ -29,6 +30,9 @@ from test_access import certificate
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 PROGRAM = pathlib.Path(os.environ.get("RETTIDIG_PROGRAM", TARGET / "debug/rettidig"))
 
+# Of the one reader that with_files knows.
+TOKEN = "token-of-vagt"
+
 # Longer than anything waits for here.
 SECONDS_MAX = 60
 
@@ -39,7 +43,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
     )
 
 
-def status(url: str, context: ssl.SSLContext | None = None) -> int:
+def status(url: str | urllib.request.Request, context: ssl.SSLContext | None = None) -> int:
     try:
         with urllib.request.urlopen(url, timeout=5, context=context) as answer:
             return answer.status
@@ -59,7 +63,8 @@ class Case(unittest.TestCase):
         tls, tokens = self.folder / "tls", self.folder / "tokens.yaml"
         tls.mkdir()
         crt, key = certificate(tls)
-        tokens.write_text(f"[{{name: vagt, sha256: {'0' * 64}, role: operator}}]", encoding="utf-8")
+        digest = hashlib.sha256(TOKEN.encode()).hexdigest()
+        tokens.write_text(f"[{{name: vagt, sha256: {digest}, role: operator}}]", encoding="utf-8")
         made = {**config, "tls": {"certificate_file": str(crt), "key_file": str(key)}}
         self.assertEqual(pathlib.Path(config["tls"]["certificate_file"]).name, crt.name)
         self.assertEqual(pathlib.Path(config["tls"]["key_file"]).name, key.name)
@@ -220,6 +225,34 @@ class Probes(Case):
                                  sslrootcert=root, connect_timeout=SECONDS_MAX) as connection:
                 (rows,) = connection.execute("SELECT count(*) FROM indicators").fetchone()
             self.assertGreater(rows, 0)
+
+    def test_web_writes_nothing_but_who_read_closed_tables(self):
+        """So it needs the shared volume to write to, and no other place."""
+        data = self.folder / "web"
+        shutil.copytree(published.folder().parents[1], data)
+        shutil.rmtree(data / "audit", ignore_errors=True)
+
+        def files() -> dict[str, tuple[int, int]]:
+            found = [path for path in self.folder.rglob("*") if path.is_file()]
+            return {str(path.relative_to(self.folder)): (path.stat().st_size, path.stat().st_mtime_ns) for path in found}
+
+        with self.running("web", "persons") as (pod, process):
+            address = self.address(process).replace("http:", "https:")
+            context = ssl.create_default_context(cafile=str(self.folder / "tls/tls.crt"))
+            self.until_ready(address + pod["readinessProbe"]["httpGet"]["path"], context)
+            before = files()
+            closed = urllib.request.Request(address + "/tables/refund_watch.parquet", headers={"Authorization": f"Bearer {TOKEN}"})
+            self.assertEqual(status(address + "/tables/refund_watch.parquet", context), 403)
+            self.assertEqual(files(), before)
+            self.assertEqual(status(closed, context), 200)
+            after = files()
+            written = {name for name, state in after.items() if before.get(name) != state}
+            self.assertEqual((written, set(before) - set(after)), ({"web/audit/closed.jsonl"}, set()))
+            # Where it cannot be written, closed tables are not told; the others are.
+            (data / "audit/closed.jsonl").unlink()
+            (data / "audit/closed.jsonl").mkdir()
+            self.assertGreaterEqual(status(closed, context), 500)
+            self.assertEqual(status(address + "/tables", context), 200)
 
 
 class Binary(Case):
