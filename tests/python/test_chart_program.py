@@ -66,6 +66,7 @@ class Case(unittest.TestCase):
         digest = hashlib.sha256(TOKEN.encode()).hexdigest()
         tokens.write_text(f"[{{name: vagt, sha256: {digest}, role: operator}}]", encoding="utf-8")
         made = {**config, "tls": {"certificate_file": str(crt), "key_file": str(key)}}
+        self.assertEqual(pathlib.Path(config["access"]["tokens_file"]).name, tokens.name)
         self.assertEqual(pathlib.Path(config["tls"]["certificate_file"]).name, crt.name)
         self.assertEqual(pathlib.Path(config["tls"]["key_file"]).name, key.name)
         return {**made, "access": {**config["access"], "tokens_file": str(tokens)}}
