@@ -32,6 +32,12 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- end }}
 
 {{- define "rettidig.port" -}}9464{{- end }}
+{{- define "rettidig.sqlPort" -}}5432{{- end }}
+
+{{/* How the web processes are spoken to; the others speak plain HTTP. */}}
+{{- define "rettidig.webScheme" -}}
+{{- ternary "https" "http" (ne .Values.web.tls.existingSecret "") -}}
+{{- end }}
 
 {{- define "rettidig.dataClaim" -}}
 {{- .Values.data.existingClaim | default (printf "%s-data" (include "rettidig.fullname" .)) -}}
@@ -41,11 +47,12 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{- if dig "push" "enabled" false .Values.config }}yes{{ end -}}
 {{- end }}
 
-{{/* What a part of the work is called: as a value, as --role, as a user of Kafka. */}}
+{{/* What a part of the work is called: as a value, as --role, as a user of Kafka; `web` is none. */}}
 {{- define "rettidig.roles" -}}
 connectors: {role: connectors, principal: connector}
 workers: {role: worker, principal: worker}
 committers: {role: committer, principal: committer}
+web: {role: web}
 {{- end }}
 
 {{- define "rettidig.principal" -}}
@@ -63,10 +70,15 @@ committers: {role: committer, principal: committer}
 
 {{/* Secrets that a part of the work sees, each once. */}}
 {{- define "rettidig.secrets" -}}
-{{- $secrets := concat .root.Values.secrets (index .root.Values .values).secrets -}}
+{{- $secrets := list -}}
+{{- if eq .values "web" -}}
+{{- $secrets = compact (list .root.Values.web.tokensSecret .root.Values.web.tls.existingSecret) -}}
+{{- else -}}
+{{- $secrets = concat .root.Values.secrets (index .root.Values .values).secrets -}}
 {{- if .root.Values.strimzi.users.enabled -}}
 {{- $user := include "rettidig.kafkaUser" (dict "root" .root "principal" (include "rettidig.principal" .)) -}}
 {{- $secrets = concat $secrets (list $user (printf "%s-cluster-ca-cert" (include "rettidig.strimziCluster" .root))) -}}
+{{- end -}}
 {{- end -}}
 {{- dict "names" (uniq $secrets) | toYaml -}}
 {{- end }}
@@ -90,8 +102,8 @@ password_file: {{ $folder }}/{{ $user }}/password
 {{- end }}
 
 {{/*
-The configuration of one part of the work. Workers and committers are told of no source: they would look for its
-token and for the key of the pseudonyms, which they must not see.
+The configuration of one part of the work. Workers, committers and web are told of no source: they would look for its
+token and for the key of the pseudonyms, which they must not see. Web is not told of Kafka either.
 */}}
 {{- define "rettidig.config" -}}
 {{- $config := deepCopy .root.Values.config -}}
@@ -99,12 +111,36 @@ token and for the key of the pseudonyms, which they must not see.
 {{- $off := dict "enabled" false -}}
 {{- $config = dict "kafka" $config.kafka "connectors" (dict "jobindsats" $off "statbank" $off) -}}
 {{- end -}}
+{{- if eq .values "web" -}}
+{{- $config = mergeOverwrite (omit $config "kafka") (include "rettidig.webConfig" .root | fromYaml) -}}
+{{- else -}}
 {{- $kafka := dict -}}
 {{- if .root.Values.strimzi.users.enabled }}{{ $kafka = include "rettidig.strimziKafka" . | fromYaml }}{{ end -}}
 {{- $kafka = mergeOverwrite $kafka $config.kafka (deepCopy (index .root.Values .values).kafka) -}}
 {{- $_ := required "config.kafka.brokers: name the brokers, host:port" $kafka.brokers -}}
 {{- $_ := set $config "kafka" $kafka -}}
+{{- end -}}
 {{- $_ := set $config "data" "/data" -}}
 {{- $_ := set $config "listen" (printf "0.0.0.0:%s" (include "rettidig.port" .root)) -}}
 {{- toYaml $config -}}
+{{- end }}
+
+{{/* Who may read what, how fast, and over what. */}}
+{{- define "rettidig.webConfig" -}}
+{{- $web := .Values.web -}}
+{{- $folder := "/etc/rettidig/secrets" -}}
+access:
+  {{- with $web.tokensSecret }}
+  tokens_file: {{ $folder }}/{{ . }}/tokens.yaml
+  {{- end }}
+  requests_per_minute: {{ toJson $web.requestsPerMinute }}
+{{- with $web.tls.existingSecret }}
+tls:
+  certificate_file: {{ $folder }}/{{ . }}/tls.crt
+  key_file: {{ $folder }}/{{ . }}/tls.key
+{{- end }}
+{{- if $web.sql.enabled }}
+sql:
+  listen: 0.0.0.0:{{ include "rettidig.sqlPort" . }}
+{{- end }}
 {{- end }}

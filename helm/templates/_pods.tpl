@@ -47,6 +47,9 @@ labels:
   {{- include "rettidig.labels" . | nindent 2 }}
   {{- if .values }}
   rettidig/metrics: "true"
+  {{- if ne .values "web" }}
+  rettidig/kafka: "true"
+  {{- end }}
   {{- end }}
 annotations:
   {{- with .root.Values.pods.annotations }}
@@ -84,13 +87,18 @@ env:
 
 {{/*
 The pod of a part of the work. Liveness asks whether the process answers, never whether Kafka does: an outage of the
-broker must not restart anything. Only a committer that has an epoch open answers /readyz; the others are ready
-when they run.
+broker must not restart anything. Only a committer that has an epoch open answers /readyz, and web that shows one; the others
+are ready when they run.
 */}}
 {{- define "rettidig.pod" -}}
 {{- $role := (index (include "rettidig.roles" . | fromYaml) .values).role -}}
 {{- $of := index .root.Values .values -}}
 {{- $secrets := (include "rettidig.secrets" . | fromYaml).names -}}
+{{- $isWeb := eq $role "web" -}}
+{{- $probe := dict "port" "http" -}}
+{{- if and $isWeb (eq (include "rettidig.webScheme" .root) "https") }}{{ $_ := set $probe "scheme" "HTTPS" }}{{ end -}}
+{{- $alive := merge (dict "path" "/healthz") $probe -}}
+{{- $ready := merge (dict "path" (ternary "/readyz" "/healthz" (has $role (list "committer" "web")))) $probe -}}
 metadata:
   {{- include "rettidig.podMetadata" (merge (dict "component" $role "checksum" (printf "%s%s" (include "rettidig.config" .) (toYaml $of.files) | sha256sum)) .) | nindent 2 }}
 spec:
@@ -113,17 +121,21 @@ spec:
       ports:
         - name: http
           containerPort: {{ include "rettidig.port" .root }}
+        {{- if and $isWeb $of.sql.enabled }}
+        - name: sql
+          containerPort: {{ include "rettidig.sqlPort" .root }}
+        {{- end }}
       startupProbe:
-        httpGet: {path: /healthz, port: http}
+        httpGet: {{ toJson $alive }}
         periodSeconds: 2
         failureThreshold: 60
       livenessProbe:
-        httpGet: {path: /healthz, port: http}
+        httpGet: {{ toJson $alive }}
         periodSeconds: 10
         timeoutSeconds: 5
         failureThreshold: 6
       readinessProbe:
-        httpGet: {path: {{ ternary "/readyz" "/healthz" (eq $role "committer") }}, port: http}
+        httpGet: {{ toJson $ready }}
         periodSeconds: 5
         timeoutSeconds: 5
       volumeMounts:

@@ -24,7 +24,9 @@ KUBERNETES = ["1.29", "1.37"]
 RELEASE, NAMESPACE = "r", "policy"
 NAME = f"{RELEASE}-rettidig"
 SECRETS = "/etc/rettidig/secrets/"
+# Parts of the work as values and as --role: those that use Kafka, and all.
 ROLES = {"connectors": "connectors", "workers": "worker", "committers": "committer"}
+PARTS = {**ROLES, "web": "web"}
 
 
 def source(path: str) -> str:

@@ -16,8 +16,8 @@ import jsonschema
 import yaml
 
 from chart import (
-    CASES, CHART, KUBERNETES, NAME, NAMESPACE, ROLES, ROOT, SECRETS, call, configuration, container, errors, load,
-    of_kind, pods, render, rule, secret_mounts, source, template, values,
+    CASES, CHART, KUBERNETES, NAME, NAMESPACE, PARTS, RELEASE, ROLES, ROOT, SECRETS, call, configuration, container,
+    errors, load, of_kind, pods, render, rule, secret_mounts, source, template, values,
 )
 
 
@@ -150,7 +150,7 @@ class Values(unittest.TestCase):
 
     def test_helm_itself_says_which_key_it_does_not_know(self):
         for path, word in [("surprise", "surprise"), ("config.kafka.broker", "broker"), ("config.data", "data"),
-                           ("workers.replica", "replica"), ("ballista.executors.memory", "memory")]:
+                           ("workers.replica", "replica"), ("web.type", "type"), ("config.tls", "tls"), ("ballista.executors.memory", "memory")]:
             done = template("minimal", "--set", f"{path}=1")
             self.assertNotEqual(done.returncode, 0, path)
             self.assertIn(f"additional properties '{word}' not allowed", done.stderr)
@@ -165,8 +165,8 @@ class Values(unittest.TestCase):
 
     def test_config_takes_the_keys_of_the_program_and_no_others(self):
         known = load(ROOT / "pipeline/cli/default.yaml")
-        # The chart sets these itself.
-        self.assertEqual(self.known("config"), set(known) - {"data", "listen"})
+        # The chart sets these itself, the last three from `web`.
+        self.assertEqual(self.known("config"), set(known) - {"data", "listen", "access", "tls", "sql"})
         self.assertEqual(self.known("config", "kafka"), set(known["kafka"]))
         self.assertEqual(self.known("config", "connectors"), set(known["connectors"]))
         for name, keys in known["connectors"].items():
@@ -199,8 +199,48 @@ class Values(unittest.TestCase):
             done = call("template", "rettidig", CHART, "--values", file.name)
         self.assertEqual(done.returncode, 0, done.stderr)
         names = {one["metadata"]["name"] for one in yaml.safe_load_all(done.stdout) if one}
+        # What it says about web goes on from there.
+        more = re.findall(r"--set (web\.\S+)", (CHART / "README.md").read_text(encoding="utf-8"))
+        self.assertEqual(len(more), 3)
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            upgraded = call("template", "rettidig", CHART, "--values", file.name, "--set", ",".join(more))
+        self.assertEqual(upgraded.returncode, 0, upgraded.stderr)
+        manifests = [one for one in yaml.safe_load_all(upgraded.stdout) if one]
+        self.assertEqual([error for one in manifests for error in errors(one)], [])
+        (web,) = [one for one in manifests if one["kind"] == "Deployment" and one["metadata"]["name"] == "rettidig-web"]
+        made = set(re.findall(r"create secret \w+ (\S+)", (CHART / "README.md").read_text(encoding="utf-8")))
+        self.assertEqual(set(secret_mounts(web["spec"]["template"])), made - {"jobindsats"})
         # What the README speaks of by name.
         self.assertLessEqual({"rettidig-web", "rettidig-connector", "rettidig-worker", "rettidig-committer"}, names)
+
+
+class Notes(unittest.TestCase):
+    def notes(self, case: str, *arguments: str) -> str:
+        done = call("install", RELEASE, CHART, "--dry-run=client", "--namespace", NAMESPACE, "--values", values(case), *arguments)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.split("NOTES:\n")[1]
+
+    def test_it_says_where_the_pages_are_and_that_there_is_no_ingress(self):
+        for case, port, scheme in (("minimal", 9464, "http"), ("persons", 443, "https")):
+            text = self.notes(case)
+            self.assertIn(f"port-forward service/{NAME}-web 9464:{port}\n", text)
+            self.assertIn(f"{scheme}://127.0.0.1:9464/", text)
+            self.assertIn("No Ingress was made", text)
+        text = self.notes("minimal", "--set", "web.enabled=false")
+        self.assertNotIn("port-forward", text)
+        self.assertIn("web.enabled is false", text)
+        self.assertNotIn("networkPolicy.web.from", text)
+
+    def test_it_says_who_is_kept_out_and_what_is_not_encrypted(self):
+        words = ("networkPolicy.web.from", "networkPolicy.sql.from", "web.tls.existingSecret")
+        self.assertEqual([word in self.notes("persons") for word in words], [False, False, False])
+        self.assertEqual([word in self.notes("minimal") for word in words], [True, False, False])
+        given = ("--set", "web.sql.enabled=true,web.tokensSecret=readers")
+        self.assertEqual([word in self.notes("minimal", *given) for word in words], [True, True, True])
+        open_ = (*given, "--set", "networkPolicy.enabled=false,web.tls.existingSecret=t")
+        self.assertEqual([word in self.notes("minimal", *open_) for word in words], [False, False, False])
 
 
 class Configuration(unittest.TestCase):
@@ -220,6 +260,33 @@ class Configuration(unittest.TestCase):
                 config = configuration(render(case), part)
                 self.assertEqual(set(config), {"data", "listen", "kafka", "connectors"}, case)
                 self.assertEqual(config["connectors"], {name: {"enabled": False} for name in every})
+
+    def test_web_is_told_of_neither_kafka_nor_sources(self):
+        for case in CASES:
+            self.assertLessEqual(set(configuration(render(case), "web")), {"data", "listen", "connectors", "access", "tls", "sql"})
+        config = configuration(render("minimal"), "web")
+        off = {name: {"enabled": False} for name in load(ROOT / "pipeline/cli/default.yaml")["connectors"]}
+        self.assertEqual(config, {
+            "data": "/data", "listen": "0.0.0.0:9464", "connectors": off, "access": {"requests_per_minute": 1200},
+        })
+
+    def test_web_has_tls_tokens_and_sql_where_they_are_asked_for(self):
+        config = configuration(render("persons"), "web")
+        self.assertEqual(config["access"], {"tokens_file": f"{SECRETS}readers/tokens.yaml", "requests_per_minute": 600})
+        folder = f"{SECRETS}rettidig.example.org"
+        self.assertEqual(config["tls"], {"certificate_file": f"{folder}/tls.crt", "key_file": f"{folder}/tls.key"})
+        self.assertEqual(config["sql"], {"listen": "0.0.0.0:5432"})
+        known = load(ROOT / "pipeline/cli/default.yaml")
+        for section in ("access", "tls", "sql"):
+            self.assertEqual(set(config[section]), set(known[section]), section)
+
+    def test_requests_can_be_left_to_the_proxy_in_front(self):
+        config = configuration(render("minimal", "--set", "web.requestsPerMinute=null"), "web")
+        self.assertEqual(config["access"], {"requests_per_minute": None})
+        # The largest that the program takes, from a file of values: a number with a fraction to Helm, and one without to the program.
+        config = configuration(render("minimal", "--set-json", "web.requestsPerMinute=4294967295"), "web")
+        self.assertEqual(repr(config["access"]), "{'requests_per_minute': 4294967295}")
+        self.assertNotEqual(template("minimal", "--set", "web.requestsPerMinute=0").returncode, 0)
 
     def test_each_part_is_its_own_user_of_kafka(self):
         manifests = render("persons")
@@ -258,7 +325,7 @@ class Configuration(unittest.TestCase):
         looked_at = 0
         for case in CASES:
             manifests = render(case)
-            for part, component in ROLES.items():
+            for part, component in PARTS.items():
                 if case == "ballista" and part == "connectors":
                     continue
                 pod = pods(manifests)[component]
@@ -294,6 +361,9 @@ class Configuration(unittest.TestCase):
         self.assertEqual(sums("--set", "config.pseudonym_key_file=/etc/x")["worker"], before["worker"])
         self.assertNotEqual(sums("--set", "config.pseudonym_key_file=/etc/x")["connectors"], before["connectors"])
         self.assertNotEqual(sums("--set", "config.kafka.brokers=b:1")["worker"], before["worker"])
+        self.assertEqual(sums("--set", "config.kafka.brokers=b:1")["web"], before["web"])
+        self.assertNotEqual(sums("--set", "web.requestsPerMinute=1")["web"], before["web"])
+        self.assertEqual(sums("--set", "web.requestsPerMinute=1")["committer"], before["committer"])
         self.assertNotEqual(sums("--set-string", r"connectors.files.cases\.yaml=x")["connectors"], before["connectors"])
 
     def test_a_configuration_of_ones_own_is_a_secret(self):
@@ -338,8 +408,11 @@ class Secrets(unittest.TestCase):
         self.assertEqual(found["connectors"], connectors)
         self.assertEqual(found["worker"], {"kafka-ca", "kafka-worker"})
         self.assertEqual(found["committer"], {"kafka-ca", "kafka-committer"})
+        # Nothing of Kafka.
+        self.assertEqual(found["web"], {"readers", "rettidig.example.org"})
         found = {name: set(secret_mounts(pod)) for name, pod in pods(render("strimzi")).items()}
         self.assertEqual(found["worker"], {f"{NAME}-worker", "policy-cluster-ca-cert"})
+        self.assertEqual(found["web"], set())
         for case in CASES:
             for name, pod in pods(render(case)).items():
                 for secret, path in secret_mounts(pod).items():
@@ -456,6 +529,27 @@ class Files(unittest.TestCase):
         self.assertEqual(errors(made), [])
         self.assertTrue(errors({**made, "spec": {"groups": [{"name": "x", "rules": [{"expression": "1"}]}]}}))
         self.assertEqual(of_kind(render("minimal", chart=self.chart), "PrometheusRule"), {})
+
+    def test_runbooks_are_linked_where_the_repository_is_shown(self):
+        rules = [{"record": "a:b:sum", "expr": "1"}, {"alert": "A", "expr": "1"},
+                 {"alert": "B", "expr": "1", "annotations": {"summary": "s", "runbook_url": "helm/runbooks/B.md"}}]
+        self.write("alerts/B.yaml", yaml.safe_dump({"groups": [{"name": "B", "rules": rules}]}))
+
+        def found(base: str) -> list[dict]:
+            (made,) = of_kind(render("strimzi", "--set", f"monitoring.rules.runbookBase={base}", chart=self.chart), "PrometheusRule").values()
+            return made["spec"]["groups"][0]["rules"]
+
+        self.assertEqual(found(""), rules)
+        linked = [*rules[:2], {**rules[2], "annotations": {"summary": "s", "runbook_url": "https://git.example/main/helm/runbooks/B.md"}}]
+        for base in ("https://git.example/main", "https://git.example/main/"):
+            self.assertEqual(found(base), linked)
+        self.assertNotEqual(template("strimzi", "--set", "monitoring.rules.runbookBase=main").returncode, 0)
+        # Every alert that is shipped has one.
+        (made,) = of_kind(render("strimzi", "--set", "monitoring.rules.runbookBase=https://git.example"), "PrometheusRule").values()
+        urls = [rule["annotations"]["runbook_url"] for group in made["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
+        self.assertGreater(len(urls), 9)
+        for url in urls:
+            self.assertTrue((ROOT / url.removeprefix("https://git.example/")).is_file(), url)
 
     def test_a_file_that_is_no_rule_file_is_named(self):
         self.write("alerts/Broken.yaml", "rules: []\n")

@@ -6,8 +6,8 @@ import re
 import unittest
 
 from chart import (
-    CASES, NAME, ROLES, configuration, container, load, of_kind, pods, ports, render, rule, selects, source,
-    template, values,
+    CASES, NAME, PARTS, ROLES, SECRETS, configuration, container, errors, load, of_kind, pods, ports, render, rule,
+    secret_mounts, selects, source, template, values,
 )
 
 
@@ -64,21 +64,24 @@ class Pods(unittest.TestCase):
             self.assertEqual({one["name"] for one in mounts}, volumes)
             self.assertEqual(len({one["mountPath"] for one in mounts}), len(mounts))
 
-    def test_liveness_asks_the_process_and_readiness_of_a_committer_its_epoch(self):
-        routes = re.findall(r'\.route\("([^"]+)"', source("pipeline/serve/src/lib.rs"))
-        for _, name, pod in self.each():
+    def test_liveness_asks_the_process_and_readiness_where_there_is_one_the_epoch(self):
+        routes = re.findall(r'\.route\("([^"]+)"', source("pipeline/serve/src/routes.rs"))
+        for case, name, pod in self.each():
             one = container(pod)
             if name.startswith("ballista"):
                 self.assertEqual(one["livenessProbe"]["tcpSocket"], one["readinessProbe"]["tcpSocket"])
                 continue
             # /healthz answers whatever Kafka does; test_chart_program asks it with no broker there.
-            self.assertEqual(one["livenessProbe"]["httpGet"], {"path": "/healthz", "port": "http"})
-            self.assertEqual(one["startupProbe"]["httpGet"], {"path": "/healthz", "port": "http"})
-            ready = "/readyz" if name == "committer" else "/healthz"
-            self.assertEqual(one["readinessProbe"]["httpGet"], {"path": ready, "port": "http"})
+            how = {"port": "http"} | ({"scheme": "HTTPS"} if (case, name) == ("persons", "web") else {})
+            self.assertEqual(one["livenessProbe"]["httpGet"], {"path": "/healthz", **how})
+            self.assertEqual(one["startupProbe"]["httpGet"], {"path": "/healthz", **how})
+            ready = "/readyz" if name in ("committer", "web") else "/healthz"
+            self.assertEqual(one["readinessProbe"]["httpGet"], {"path": ready, **how})
             self.assertLessEqual({"/healthz", "/readyz", "/metrics"}, set(routes))
             listen = configuration(render("minimal"), "workers")["listen"]
-            self.assertEqual(one["ports"], [{"name": "http", "containerPort": int(listen.rsplit(":", 1)[1])}])
+            self.assertEqual(one["ports"][0], {"name": "http", "containerPort": int(listen.rsplit(":", 1)[1])})
+            more = [{"name": "sql", "containerPort": 5432}] if (case, name) == ("persons", "web") else []
+            self.assertEqual(one["ports"][1:], more, (case, name))
 
     def test_workers_keep_their_names_and_committers_do_not(self):
         manifests = render("persons")
@@ -87,6 +90,7 @@ class Pods(unittest.TestCase):
         self.assertEqual(found["worker"]["args"], [*run, "worker", "--instance", "$(POD_NAME)"])
         self.assertEqual(found["committer"]["args"], [*run, "committer"])
         self.assertEqual(found["connectors"]["args"], [*run, "connectors"])
+        self.assertEqual(found["web"]["args"], [*run, "web"])
         self.assertEqual(found["worker"]["env"], [
             {"name": "RETTIDIG_LOG", "value": "info,rettidig_runtime=debug"},
             {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
@@ -102,7 +106,11 @@ class Pods(unittest.TestCase):
         self.assertEqual(committer["replicas"], 3)
         # Those that wait are not ready: a change that waited for them would never end.
         self.assertEqual(committer["strategy"]["rollingUpdate"], {"maxUnavailable": "100%", "maxSurge": 0})
-        for name in ("worker", "committer"):
+        web = of_kind(manifests, "Deployment")["web"]["spec"]
+        self.assertEqual(web["replicas"], 3)
+        # The pages are there while they are changed.
+        self.assertEqual(web["strategy"]["rollingUpdate"], {"maxUnavailable": 0, "maxSurge": 1})
+        for name in ("worker", "committer", "web"):
             (spread,) = pods(manifests)[name]["spec"]["topologySpreadConstraints"]
             self.assertTrue(selects(spread["labelSelector"], pods(manifests)[name]["metadata"]["labels"]))
 
@@ -122,7 +130,8 @@ class Pods(unittest.TestCase):
 
 
 class Data(unittest.TestCase):
-    def test_workers_and_committers_share_a_folder_and_connectors_do_not_see_it(self):
+    def test_all_but_connectors_share_a_folder_that_they_write_to(self):
+        """Web too: it writes who read closed tables."""
         manifests = render("minimal")
         (claim,) = of_kind(manifests, "PersistentVolumeClaim").values()
         self.assertEqual(claim["spec"]["accessModes"], ["ReadWriteMany"])
@@ -152,7 +161,7 @@ class Data(unittest.TestCase):
 class Services(unittest.TestCase):
     def test_selectors_select_what_they_are_for(self):
         expected = {
-            "web": {"committer"}, "processes": set(ROLES.values()), "push": {"connectors"},
+            "web": {"web"}, "web-pods": {"web"}, "processes": set(ROLES.values()), "push": {"connectors"},
             "ballista-scheduler": {"ballista-scheduler"},
         }
         seen = set()
@@ -170,7 +179,14 @@ class Services(unittest.TestCase):
                 seen.add(name)
             for name, budget in of_kind(manifests, "PodDisruptionBudget").items():
                 chosen = {pod for pod in labels if selects(budget["spec"]["selector"], labels[pod])}
-                self.assertEqual((name, chosen, budget["spec"]["maxUnavailable"]), ("worker", {"worker"}, 1))
+                self.assertEqual(chosen, {name})
+                limit = {key: budget["spec"][key] for key in set(budget["spec"]) - {"selector"}}
+                self.assertEqual(limit, {
+                    "worker": {"maxUnavailable": 1},
+                    # Ready or not is up to the committers; see web.yaml.
+                    "web": {"minAvailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow"},
+                }[name])
+            self.assertEqual(set(of_kind(manifests, "PodDisruptionBudget")), {"worker", "web"})
             for name, found in of_kind(manifests, "StatefulSet").items():
                 self.assertIn(found["spec"]["serviceName"].removeprefix(f"{NAME}-"), of_kind(manifests, "Service"), name)
         self.assertEqual(seen, set(expected))
@@ -184,7 +200,21 @@ class Services(unittest.TestCase):
                         continue
                     numbers = {port["name"]: port["containerPort"] for port in container(pod)["ports"]}
                     for port in service["spec"]["ports"]:
-                        self.assertEqual(numbers[port["targetPort"]], port["port"], (case, name))
+                        self.assertIn(port["targetPort"], numbers, (case, name))
+                        if name != "web":
+                            self.assertEqual(numbers[port["targetPort"]], port["port"], (case, name))
+
+    def test_web_has_the_ports_that_were_asked_for(self):
+        def found(*arguments: str) -> list[tuple]:
+            service = of_kind(render(*arguments), "Service")["web"]["spec"]
+            return [(port["name"], port["port"], port["targetPort"], port.get("appProtocol")) for port in service["ports"]]
+
+        self.assertEqual(found("minimal"), [("http", 9464, "http", "http")])
+        self.assertEqual(found("persons"), [("http", 443, "http", "https"), ("sql", 15432, "sql", None)])
+        service = of_kind(render("persons"), "Service")["web"]
+        self.assertEqual(service["spec"]["type"], "LoadBalancer")
+        self.assertEqual(service["metadata"]["annotations"], {"example.org/internal": "true"})
+        self.assertEqual({one["kind"] for one in render("persons")} & {"Ingress", "HTTPRoute", "Gateway"}, set())
 
     def test_pushes_have_an_address_only_where_they_are_taken(self):
         self.assertIn("push", of_kind(render("persons"), "Service"))
@@ -196,13 +226,56 @@ class Services(unittest.TestCase):
         (monitor,) = of_kind(manifests, "ServiceMonitor").values()
         services = of_kind(manifests, "Service")
         chosen = {name for name, one in services.items() if selects(monitor["spec"]["selector"], one["metadata"]["labels"])}
-        self.assertEqual(chosen, {"processes"})
+        self.assertEqual(chosen, {"processes", "web-pods"})
         (endpoint,) = monitor["spec"]["endpoints"]
         self.assertEqual(endpoint["path"], "/metrics")
-        self.assertIn(endpoint["port"], [port["name"] for port in services["processes"]["spec"]["ports"]])
-        self.assertIs(services["processes"]["spec"]["publishNotReadyAddresses"], True)
+        for name in chosen:
+            self.assertEqual([port["name"] for port in services[name]["spec"]["ports"]], [endpoint["port"]])
+            self.assertIs(services[name]["spec"]["publishNotReadyAddresses"], True)
+        asked = [pod for name in chosen for pod, one in pods(manifests).items()
+                 if selects({"matchLabels": services[name]["spec"]["selector"]}, one["metadata"]["labels"])]
+        self.assertEqual(sorted(asked), sorted(PARTS.values()))
         self.assertEqual(monitor["metadata"]["labels"]["release"], "prometheus")
         self.assertEqual(of_kind(render("minimal"), "ServiceMonitor"), {})
+
+    def test_figures_are_kept_once_and_the_age_of_an_epoch_comes_from_committers(self):
+        """Else EpochStuck, which fires if nobody tells an age, would be silent as long as web shows an old epoch."""
+        names = set(re.findall(r'"(rettidig_\w+)"', source("pipeline/runtime/src/metrics.rs")))
+        own = {name for name in names if not re.match("rettidig_(indicator|source|target)_", name)}
+        self.assertGreater(len(names - own), 20)
+        self.assertIn("absent_over_time(rettidig_epoch_age_seconds", source("helm/alerts/EpochStuck.yaml"))
+        for case in ("minimal", "persons"):
+            manifests = render(case, "--set", "monitoring.serviceMonitor.enabled=true")
+            (monitor,) = of_kind(manifests, "ServiceMonitor").values()
+            # Prometheus makes the label of what podTargetLabels names, with "_" for what labels of its own cannot hold.
+            label = re.sub(r"\W", "_", *monitor["spec"]["podTargetLabels"])
+            for endpoint in monitor["spec"]["endpoints"]:
+                (relabeling,) = endpoint["metricRelabelings"]
+                self.assertEqual(relabeling["sourceLabels"], [label, "__name__"])
+                self.assertEqual(relabeling["action"], "drop")
+
+                def kept(component: str) -> set[str]:
+                    return {name for name in names if not re.fullmatch(relabeling["regex"], f"{component};{name}")}
+
+                self.assertEqual(kept("web"), own - {"rettidig_epoch_age_seconds"})
+                for component in ROLES.values():
+                    self.assertEqual(kept(component), names)
+
+    def test_prometheus_asks_web_over_tls_where_it_has_it(self):
+        arguments = ("persons", "--set", "monitoring.serviceMonitor.enabled=true")
+        manifests = render(*arguments)
+        (monitor,) = of_kind(manifests, "ServiceMonitor").values()
+        self.assertEqual(errors(monitor), [])
+        found = {one["port"]: one for one in monitor["spec"]["endpoints"]}
+        services = of_kind(manifests, "Service")
+        self.assertEqual([port["name"] for port in services["processes"]["spec"]["ports"]], ["http"])
+        self.assertEqual([port["name"] for port in services["web-pods"]["spec"]["ports"]], ["https"])
+        self.assertEqual(set(found), {"http", "https"})
+        self.assertNotIn("scheme", found["http"])
+        of_tls = {"scheme": "https", "tlsConfig": {"serverName": "rettidig.example.org"}}
+        self.assertEqual(found["https"], {**found["http"], "port": "https", **of_tls})
+        (monitor,) = of_kind(render(*arguments, "--set", "web.tls.serverName="), "ServiceMonitor").values()
+        self.assertEqual(monitor["spec"]["endpoints"][1]["tlsConfig"], {"insecureSkipVerify": True})
 
 
 class Network(unittest.TestCase):
@@ -233,6 +306,26 @@ class Network(unittest.TestCase):
         chosen = {name for name, pod in pods(render("ballista")).items() if selects(selector, pod["metadata"]["labels"])}
         self.assertEqual(chosen, set(ROLES.values()))
 
+    def test_web_reaches_nobody_and_is_reached_where_it_listens(self):
+        for case in CASES:
+            manifests = render(case)
+            labels = pods(manifests)["web"]["metadata"]["labels"]
+            chosen = {name: one["spec"] for name, one in of_kind(manifests, "NetworkPolicy").items()
+                      if selects(one["spec"]["podSelector"], labels)}
+            outwards = {name for name, spec in chosen.items() if spec.get("egress")}
+            self.assertEqual(outwards, {"dns"}, case)
+            inwards = {name: ports(rule(manifests, name, "ingress")) for name, spec in chosen.items() if spec.get("ingress")}
+            expected = {"metrics": [9464]}
+            if case in ("strimzi", "persons"):
+                expected["web"] = [9464]
+            if case == "persons":
+                expected["sql"] = [5432]
+            self.assertEqual(inwards, expected, case)
+        # Those who read tables reach no committer.
+        selector = of_kind(render("strimzi"), "NetworkPolicy")["web"]["spec"]["podSelector"]
+        chosen = {name for name, pod in pods(render("strimzi")).items() if selects(selector, pod["metadata"]["labels"])}
+        self.assertEqual(chosen, {"web"})
+
     def test_only_connectors_reach_sources(self):
         manifests = render("persons")
         self.assertEqual(ports(rule(manifests, "sources", "egress")), [443, 5432])
@@ -247,6 +340,11 @@ class Network(unittest.TestCase):
         manifests = render("strimzi")
         self.assertEqual(rule(manifests, "web", "ingress")["from"], load(values("strimzi"))["networkPolicy"]["web"]["from"])
         self.assertEqual(ports(rule(manifests, "web", "ingress")), [9464])
+        self.assertNotIn("sql", of_kind(manifests, "NetworkPolicy"))
+        given = load(values("persons"))["networkPolicy"]
+        for door in ("web", "sql"):
+            self.assertEqual(rule(render("persons"), door, "ingress")["from"], given[door]["from"])
+        self.assertNotIn("sql", of_kind(render("persons", "--set", "web.sql.enabled=false"), "NetworkPolicy"))
         self.assertEqual(ports(rule(manifests, "metrics", "ingress")), [9464])
         self.assertEqual(ports(rule(render("persons"), "push", "ingress")), [9464])
 
@@ -254,9 +352,38 @@ class Network(unittest.TestCase):
         self.assertEqual(of_kind(render("minimal", "--set", "networkPolicy.enabled=false"), "NetworkPolicy"), {})
 
 
+class Web(unittest.TestCase):
+    def test_without_it_nothing_of_it_is_there(self):
+        for case in CASES:
+            manifests = render(case, "--set", "web.enabled=false,monitoring.serviceMonitor.enabled=true")
+            self.assertNotIn("web", pods(manifests))
+            names = [one["metadata"]["name"].removeprefix(f"{NAME}-") for one in manifests]
+            self.assertEqual([name for name in names if name.startswith("web") or name == "sql"], [], case)
+            (monitor,) = of_kind(manifests, "ServiceMonitor").values()
+            (endpoint,) = monitor["spec"]["endpoints"]
+            self.assertEqual((endpoint["port"], "metricRelabelings" in endpoint), ("http", False))
+
+    def test_certificate_and_tokens_are_mounted_and_nothing_else_is(self):
+        self.assertEqual(secret_mounts(pods(render("persons"))["web"]), {
+            "readers": f"{SECRETS}readers", "rettidig.example.org": f"{SECRETS}rettidig.example.org",
+        })
+        self.assertEqual(secret_mounts(pods(render("minimal", "--set", "secrets={kafka-ca}"))["web"]), {})
+        # One Secret may hold all three files; it is mounted once.
+        both = ("minimal", "--set", "web.tokensSecret=one,web.tls.existingSecret=one")
+        pod = pods(render(*both))["web"]
+        self.assertEqual(secret_mounts(pod), {"one": f"{SECRETS}one"})
+        self.assertEqual(len([one for one in pod["spec"]["volumes"] if "secret" in one]), 1)
+
+    def test_the_last_pod_that_shows_something_stays(self):
+        """minAvailable 1 of one replica would never let a node be emptied."""
+        done = template("minimal", "--set", "web.replicas=1")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("web/replicas", done.stderr.replace(".", "/"))
+
+
 class Ballista(unittest.TestCase):
     def test_it_is_not_there_unless_asked_for(self):
-        self.assertEqual(set(pods(render("minimal"))), set(ROLES.values()))
+        self.assertEqual(set(pods(render("minimal"))), set(PARTS.values()))
 
     def test_it_is_never_open(self):
         done = template("ballista", "--set", "networkPolicy.enabled=false")
