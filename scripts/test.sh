@@ -16,7 +16,7 @@ export PATH="$PATH:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin"
 
 test_seconds_max=${RETTIDIG_TEST_SECONDS_MAX:-4200}
 demo_seconds_max=${RETTIDIG_DEMO_SECONDS_MAX:-900}
-python_seconds_max=${RETTIDIG_PYTHON_SECONDS_MAX:-600}
+python_seconds_max=${RETTIDIG_PYTHON_SECONDS_MAX:-1500}
 
 target=${CARGO_TARGET_DIR:-target}
 work=$(mktemp -d "${TMPDIR:-/tmp}/rettidig-test.XXXXXX") || exit 1
