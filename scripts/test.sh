@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The gate behind `make test` and CI: setup, Apache Kafka's jars, Prometheus, Helm, formatting, clippy, the Rust tests, then one run
+# The gate behind `make test` and CI: setup, Apache Kafka's jars, Prometheus, Helm, licences, formatting, clippy, the Rust tests, then one run
 # of the demo whose tables are read and recomputed by other engines, the alerts by Prometheus and Alertmanager, and the chart
 # (tests/python).
 #
@@ -89,6 +89,9 @@ run prometheus 330 scripts/prometheus.sh || failed=$((failed + 1))
 
 # Built once; without it the checks of the chart fail and say so.
 run helm 1800 scripts/helm.sh || failed=$((failed + 1))
+
+# cargo-deny is built once.
+run supply 1800 scripts/supply.sh || failed=$((failed + 1))
 
 run fmt 120 cargo fmt --all --check || failed=$((failed + 1))
 run clippy "$test_seconds_max" cargo clippy --workspace --all-targets --locked -- -D warnings || failed=$((failed + 1))
