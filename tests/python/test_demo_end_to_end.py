@@ -49,7 +49,7 @@ class DemoEndToEnd(unittest.TestCase):
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.place = f"127.0.0.1:{port}"
-        given = ["demo", "--data", data, "--days", "3", "--persons", "6000", "--speed", "0", "--port", str(port)]
+        given = ["demo", "--data", data, "--days", "3", "--persons", "6000", "--speed", "0", "--port", str(port), "--sql-port", "0"]
         log = self.work / "demo.log"
         with log.open("w", encoding="utf-8") as file:
             self.demo = subprocess.Popen([PROGRAM, *given], stdout=file, stderr=file, stdin=subprocess.DEVNULL)
