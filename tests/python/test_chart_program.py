@@ -162,7 +162,7 @@ class Probes(Case):
             process.wait(SECONDS_MAX)
             process.stderr.close()
 
-    def address(self, process: subprocess.Popen, pattern: str = r"(http://127\.0\.0\.1:\d+)/") -> str:
+    def address(self, process: subprocess.Popen, pattern: str = r"(https?://127\.0\.0\.1:\d+)/") -> str:
         deadline = time.monotonic() + SECONDS_MAX
         while time.monotonic() < deadline:
             if select.select([process.stderr], [], [], 1)[0]:
@@ -211,7 +211,7 @@ class Probes(Case):
     def test_web_with_tls_is_probed_over_tls_and_answers_sql(self):
         shutil.copytree(published.folder().parents[1], self.folder / "web")
         with self.running("web", "persons") as (pod, process):
-            address = self.address(process).replace("http:", "https:")
+            address = self.address(process)
             sql = self.address(process, r"sql: (127\.0\.0\.1:\d+)")
             # The kubelet takes any certificate; here it is known.
             context = ssl.create_default_context(cafile=str(self.folder / "tls/tls.crt"))
@@ -238,7 +238,7 @@ class Probes(Case):
             return {str(path.relative_to(self.folder)): (path.stat().st_size, path.stat().st_mtime_ns) for path in found}
 
         with self.running("web", "persons") as (pod, process):
-            address = self.address(process).replace("http:", "https:")
+            address = self.address(process)
             context = ssl.create_default_context(cafile=str(self.folder / "tls/tls.crt"))
             self.until_ready(address + pod["readinessProbe"]["httpGet"]["path"], context)
             before = files()

@@ -57,7 +57,7 @@ class Web:
         with self.log.open("w", encoding="utf-8") as file:
             given = [PROGRAM, "run", "--role", "web", "--config", work / "config.yaml"]
             self.process = subprocess.Popen(given, stdout=file, stderr=file, stdin=subprocess.DEVNULL)
-        self.http = self.told(r"web: http://([0-9.:]+)/")
+        self.http = self.told(r"web: https?://([0-9.:]+)/")
         self.sql = self.told(r"sql: ([0-9.:]+)")
         self.wait(ssl_context)
 

@@ -220,6 +220,11 @@ impl Config {
         Ok(Doors { http, sql: self.sql.listen, access: self.access()? })
     }
 
+    /// How an address of the HTTP server begins.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.certificate_file.is_some() { "https" } else { "http" }
+    }
+
     /// What is wrong with the doors, as far as it can be told without opening them.
     fn door_errors(&self) -> Vec<String> {
         let mut errors: Vec<String> =

@@ -174,7 +174,7 @@ async fn run_web(config: &Config, shutdown: &CancellationToken) -> anyhow::Resul
     let (model, store) = (Arc::new(Model::embedded()?), Store::local(&config.data)?);
     let snapshots = watch::Sender::new(None);
     let server = serve(config, &snapshots, &metrics, &clock, &model, Router::new()).await?;
-    output::remark(&format!("web: http://{}/", server.http.address()));
+    output::remark(&format!("web: {}://{}/", config.scheme(), server.http.address()));
     if let Some(address) = server.sql_address() {
         output::remark(&format!("sql: {address}"));
     }
