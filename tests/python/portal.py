@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
-import os
 import pathlib
 import subprocess
 import time
 import urllib.error
 import urllib.request
 
-import fixtures
+import web
 
-TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", fixtures.ROOT / "target"))
-PROGRAM = pathlib.Path(os.environ.get("RETTIDIG_PROGRAM", TARGET / "debug/rettidig"))
 SECONDS_MAX = 90
 
-OPERATOR, JOBCENTRE = "an-operators-token", "a-jobcentres-token"
+JOBCENTRE, OPERATOR = (token for _, token, *_ in web.TOKENS)
 
 
 class Answer:
@@ -32,17 +28,35 @@ class Answer:
         return self.body.decode("utf-8")
 
 
-class Program:
-    """A running `rettidig` and its address; `arguments` without the port for `demo`, with the whole configuration for `run`."""
+class Place:
+    """What serves the tables, by its address."""
+
+    def __init__(self, address: str):
+        self.address = address
+
+    def get(self, path: str, token: str | None = None, method: str = "GET", **headers: str) -> Answer:
+        request = urllib.request.Request(f"{self.address}{path}", method=method)
+        if token:
+            request.add_header("Authorization", f"Bearer {token}")
+        for name, value in headers.items():
+            request.add_header(name.replace("_", "-"), value)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return Answer(answer.status, answer.headers, answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, error.headers, error.read())
+
+
+class Demo(Place):
+    """A demo that commits epochs; `arguments` without its name."""
 
     def __init__(self, arguments: list, log: pathlib.Path, address: str):
-        if not PROGRAM.exists():
-            raise AssertionError(f"{PROGRAM} is missing: cargo build -p rettidig")
-        self.address, self.log_file = address, log
+        super().__init__(address)
+        self.log_file = log
         with log.open("w", encoding="utf-8") as file:
-            self.process = subprocess.Popen(
-                [PROGRAM, *map(str, arguments)], stdout=file, stderr=file, stdin=subprocess.DEVNULL
-            )
+            given = [web.PROGRAM, "demo", *map(str, arguments)]
+            self.process = subprocess.Popen(given, stdout=file, stderr=file, stdin=subprocess.DEVNULL)
 
     @property
     def log(self) -> str:
@@ -68,38 +82,6 @@ class Program:
             self.process.kill()
             self.process.wait(10)
 
-    def get(self, path: str, token: str | None = None, method: str = "GET", **headers: str) -> Answer:
-        request = urllib.request.Request(f"{self.address}{path}", method=method)
-        if token:
-            request.add_header("Authorization", f"Bearer {token}")
-        for name, value in headers.items():
-            request.add_header(name.replace("_", "-"), value)
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return Answer(answer.status, answer.headers, answer.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return Answer(error.code, error.headers, error.read())
-
-
-def serving(data: pathlib.Path, work: pathlib.Path, port: int) -> Program:
-    """A process that only shows a finished folder, with a token for an operator and one for the jobcentre of Copenhagen."""
-    tokens = work / "tokens.yaml"
-    sha256 = {name: hashlib.sha256(name.encode()).hexdigest() for name in (OPERATOR, JOBCENTRE)}
-    tokens.write_text(
-        f"- {{name: duty, sha256: {sha256[OPERATOR]}, role: operator}}\n"
-        f"- {{name: copenhagen, sha256: {sha256[JOBCENTRE]}, role: jobcentre, areas: ['0101']}}\n",
-        encoding="utf-8",
-    )
-    config = work / "config.yaml"
-    config.write_text(
-        f"data: {data}\nlisten: 127.0.0.1:{port}\naccess:\n  tokens_file: {tokens}\n", encoding="utf-8"
-    )
-    address = f"http://127.0.0.1:{port}"
-    program = Program(["run", "--role", "web", "--config", config], work / "web.log", address)
-    program.wait_for_tables()
-    return program
-
 
 class Gone(Exception):
     """The file of an epoch is no longer kept."""
@@ -108,7 +90,7 @@ class Gone(Exception):
 class Ranges(io.RawIOBase):
     """A file behind HTTP that is read by ranges, each a request of its own; all must be of one `ETag`."""
 
-    def __init__(self, program: Program, path: str, token: str | None = None):
+    def __init__(self, program: Place, path: str, token: str | None = None):
         self.program, self.path, self.token, self.place, self.requests = program, path, token, 0, 0
         head = program.get(path, token, method="HEAD")
         if head.status == 410:

@@ -9,7 +9,6 @@ tests/web are made anew.
 from __future__ import annotations
 
 import csv
-import hashlib
 import html
 import html.parser
 import io
@@ -17,9 +16,6 @@ import os
 import pathlib
 import re
 import shutil
-import socket
-import subprocess
-import tempfile
 import time
 import unittest
 import urllib.error
@@ -32,12 +28,11 @@ import openpyxl
 import published
 import pyarrow.parquet
 import pypdf
+import web
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", fixtures.ROOT / "target"))
-PROGRAM = pathlib.Path(os.environ.get("RETTIDIG_PROGRAM", TARGET / "debug/rettidig"))
 PICTURES = fixtures.ROOT / "tests" / "web"
 SECONDS_MAX = 60
 WIDTH, HEIGHT = 1280, 1600
@@ -118,36 +113,9 @@ class Table(html.parser.HTMLParser):
 class Pages(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        if not PROGRAM.exists():
-            raise AssertionError(f"{PROGRAM} is missing: cargo build -p rettidig")
-        work = tempfile.TemporaryDirectory(prefix="rettidig-pages-")
-        cls.addClassCleanup(work.cleanup)
-        work = pathlib.Path(work.name)
-        data = work / "data"
-        shutil.copytree(published.folder().parents[1], data)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        cls.place = f"http://127.0.0.1:{port}"
-        config = work / "web.yaml"
-        tokens = work / "tokens.yaml"
-        digest = hashlib.sha256(b"a-token-of-this-test").hexdigest()
-        tokens.write_text(f"- {{name: koebenhavn, sha256: {digest}, role: jobcentre, areas: ['0101']}}\n", encoding="utf-8")
-        config.write_text(f'{{data: "{data}", listen: "127.0.0.1:{port}", access: {{tokens_file: "{tokens}", requests_per_minute: null}}}}\n', encoding="utf-8")
-        log = work / "web.log"
-        with log.open("w", encoding="utf-8") as file:
-            program = subprocess.Popen([PROGRAM, "run", "--role", "web", "--config", config], stdout=file, stderr=file, stdin=subprocess.DEVNULL)
-        cls.addClassCleanup(cls.end, program)
-        until = time.monotonic() + SECONDS_MAX
-        while True:
-            if program.poll() is not None or time.monotonic() > until:
-                raise AssertionError(log.read_text(encoding="utf-8"))
-            try:
-                if cls.get("/readyz")[0] == 200:
-                    break
-            except OSError:
-                pass
-            time.sleep(0.1)
+        shown = web.Web()
+        cls.addClassCleanup(shown.stop)
+        cls.place = f"http://{shown.http}"
         options = webdriver.ChromeOptions()
         options.binary_location = shutil.which("chromium")
         for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--hide-scrollbars", f"--window-size={WIDTH},{HEIGHT}", "--force-color-profile=srgb"):
@@ -158,15 +126,6 @@ class Pages(unittest.TestCase):
         cls.browser = webdriver.Chrome(options=options, service=service)
         cls.addClassCleanup(cls.browser.quit)
         cls.browser.set_page_load_timeout(SECONDS_MAX)
-
-    @staticmethod
-    def end(program):
-        program.terminate()
-        try:
-            program.wait(30)
-        except subprocess.TimeoutExpired:
-            program.kill()
-            program.wait(10)
 
     @classmethod
     def get(cls, path: str, method: str = "GET", **headers: str):
@@ -534,7 +493,7 @@ class Pages(unittest.TestCase):
         self.assertNotEqual(self.get("/en/about")[2]["ETag"], headers["ETag"])
         status, nothing, head = self.get("/da/about", method="HEAD")
         self.assertEqual((status, nothing, head["Content-Length"]), (200, b"", str(len(body))))
-        status, body, headers = self.get("/da/", Authorization="Bearer a-token-of-this-test")
+        status, body, headers = self.get("/da/", Authorization=f"Bearer {web.TOKENS[0][1]}")
         self.assertEqual(status, 200)
         self.assertIn("koebenhavn", body.decode())
         self.assertIn("private", headers["Cache-Control"])

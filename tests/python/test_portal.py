@@ -32,6 +32,7 @@ import pyarrow
 import pyarrow.compute
 import pyarrow.parquet
 import rdflib
+import web
 
 # openpyxl takes a minute for a table of this size: of larger ones it reads the rows of one area.
 CELLS_READ_MAX = 200_000
@@ -60,8 +61,9 @@ class Served(unittest.TestCase):
         cls.data = cls.work / "data"
         for name in ("epochs", "tables"):
             shutil.copytree(published.folder().parents[1] / name, cls.data / name)
-        cls.server = portal.serving(cls.data, cls.work, free_port())
-        cls.addClassCleanup(cls.server.end)
+        shown = web.Web()
+        cls.addClassCleanup(shown.stop)
+        cls.server = portal.Place(f"http://{shown.http}")
         cls.epoch = json.loads(cls.server.get("/data/epoch.json").body)
 
     def get(self, path: str, token: str | None = portal.OPERATOR) -> portal.Answer:
@@ -330,7 +332,7 @@ class Catalogues(Served):
 
 class Delta(Served):
     def export(self, *arguments, to: str = "delta", code: int = 0) -> str:
-        command = [portal.PROGRAM, "export-delta", "--data", self.data, "--to", self.work / to, *arguments]
+        command = [web.PROGRAM, "export-delta", "--data", self.data, "--to", self.work / to, *arguments]
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=120)
         self.assertEqual(done.returncode, code, done.stderr)
         return done.stdout if code == 0 else done.stderr

@@ -38,8 +38,8 @@ class WhileEpochsAreCommitted(unittest.TestCase):
         work = tempfile.TemporaryDirectory(prefix="rettidig-portal-epochs-")
         self.addCleanup(work.cleanup)
         folder, port = pathlib.Path(work.name), free_port()
-        given = ["demo", "--data", folder / "data", "--persons", "300", "--speed", "50", "--port", port, "--sql-port", "0"]
-        self.demo = portal.Program(given, folder / "demo.log", f"http://127.0.0.1:{port}")
+        given = ["--data", folder / "data", "--persons", "300", "--speed", "50", "--port", port, "--sql-port", "0"]
+        self.demo = portal.Demo(given, folder / "demo.log", f"http://127.0.0.1:{port}")
         self.addCleanup(self.demo.end)
         self.demo.wait_for_tables()
         # The release of official figures is replayed first; then each simulated day is an epoch.

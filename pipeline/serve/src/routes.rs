@@ -14,8 +14,6 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use rettidig_model::contract::Table;
-use rettidig_runtime::Manifest;
-use serde_json::json;
 use tower_governor::GovernorLayer;
 use tower_governor::governor::GovernorConfigBuilder;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -99,31 +97,12 @@ async fn ready(State(shown): State<Shown>) -> Response {
     }
 }
 
-fn epoch_json(manifest: &Manifest) -> serde_json::Value {
-    let files: Vec<_> = manifest
-        .tables
-        .iter()
-        .map(|(name, entry)| {
-            json!({
-                "table": name,
-                "path": format!("/tables/{name}.parquet"),
-                "rows": entry.rows,
-                "bytes": entry.bytes,
-                "sha256": entry.sha256,
-            })
-        })
-        .collect();
-    json!({
-        "epoch": manifest.epoch,
-        "committed_at": manifest.committed_at,
-        "as_of": manifest.as_of,
-        "tables": files,
-    })
-}
+/// Where the files of the newest epoch are.
+const NEWEST: &str = "/tables";
 
 async fn index(State(shown): State<Shown>) -> Response {
     match newest(&shown) {
-        Some(snapshot) => Json(epoch_json(&snapshot.manifest)).into_response(),
+        Some(snapshot) => Json(forms::describe(&snapshot.manifest, NEWEST)).into_response(),
         None => (StatusCode::SERVICE_UNAVAILABLE, "no epoch has been committed yet\n").into_response(),
     }
 }
@@ -138,7 +117,7 @@ async fn table(
         return (StatusCode::SERVICE_UNAVAILABLE, "no epoch has been committed yet\n").into_response();
     };
     if file == "_epoch.json" {
-        return Json(epoch_json(&snapshot.manifest)).into_response();
+        return Json(forms::describe(&snapshot.manifest, NEWEST)).into_response();
     }
     let entry = file.strip_suffix(".parquet").and_then(|name| snapshot.manifest.tables.get(name));
     let Some(entry) = entry else {

@@ -29,15 +29,20 @@ pub(super) fn routes() -> Router<Shown> {
     Router::new().route("/data/epochs/{epoch}/{file}", get(file)).layer(Extension(Known::default()))
 }
 
-/// The tables of an epoch, their checksums and where they are.
-pub(super) fn describe(manifest: &Manifest) -> Value {
+/// Where the files of an epoch never change.
+pub(super) fn folder(epoch: u64) -> String {
+    format!("/data/epochs/{epoch}")
+}
+
+/// The tables of an epoch, their checksums and where they are in a folder.
+pub(crate) fn describe(manifest: &Manifest, folder: &str) -> Value {
     let tables: Vec<Value> = manifest
         .tables
         .iter()
         .map(|(name, entry)| {
             json!({
                 "table": name,
-                "path": format!("/data/epochs/{}/{name}.parquet", manifest.epoch),
+                "path": format!("{folder}/{name}.parquet"),
                 "closed": Table::named(name).is_some_and(|table| table.closed),
                 "rows": entry.rows,
                 "bytes": entry.bytes,
@@ -108,7 +113,11 @@ async fn answer(
     if file == "_epoch.json" {
         let paths = manifest.tables.values().map(|entry| shown.folder.join(&entry.path));
         let is_kept = paths.into_iter().all(|path| path.is_file());
-        return Ok(if is_kept { Json(describe(&manifest)).into_response() } else { gone(epoch, newest) });
+        return Ok(if is_kept {
+            Json(describe(&manifest, &folder(epoch))).into_response()
+        } else {
+            gone(epoch, newest)
+        });
     }
     let table = file.strip_suffix(".parquet").and_then(Table::named);
     let Some((table, entry)) = table.and_then(|table| Some((table, manifest.tables.get(table.name)?))) else {

@@ -50,6 +50,7 @@ mod tests;
 mod xlsx;
 
 pub(crate) use cells::instant;
+pub(crate) use epochs::describe;
 pub(crate) use labels::Labels;
 use select::Selection;
 
@@ -215,7 +216,8 @@ async fn form(
 ) -> Response {
     let Some(snapshot) = newest(&shown) else { return no_epoch() };
     if file == "epoch.json" {
-        return Json(epochs::describe(&snapshot.manifest)).into_response();
+        let folder = epochs::folder(snapshot.manifest.epoch);
+        return Json(epochs::describe(&snapshot.manifest, &folder)).into_response();
     }
     match answer(&shown, &snapshot, &file, asked, reader, labels, request).await {
         Ok(response) => response,

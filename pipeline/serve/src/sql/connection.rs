@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Debug;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -12,16 +13,15 @@ use datafusion_postgres::pgwire::api::auth::{
     DefaultServerParameterProvider, StartupHandler, finish_authentication, protocol_negotiation,
     save_startup_parameters_to_metadata,
 };
-use datafusion_postgres::pgwire::api::cancel::{CancelHandler, DefaultCancelHandler};
+use datafusion_postgres::pgwire::api::cancel::CancelHandler;
 use datafusion_postgres::pgwire::api::portal::{Format, Portal};
 use datafusion_postgres::pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
 use datafusion_postgres::pgwire::api::results::{FieldInfo, Response};
 use datafusion_postgres::pgwire::api::stmt::{QueryParser, StoredStatement};
 use datafusion_postgres::pgwire::api::store::{Entry, PortalStore};
 use datafusion_postgres::pgwire::api::{
-    ClientInfo, ClientPortalStore, ConnectionGuard, ConnectionHandle, ConnectionManager, DEFAULT_NAME,
-    ErrorHandler, PgWireConnectionState, PgWireServerHandlers, PidSecretKeyGenerator as _,
-    RandomPidSecretKeyGenerator, Type,
+    ClientInfo, ClientPortalStore, DEFAULT_NAME, ErrorHandler, PgWireConnectionState, PgWireServerHandlers,
+    PidSecretKeyGenerator as _, RandomPidSecretKeyGenerator, Type,
 };
 use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use datafusion_postgres::pgwire::messages::extendedquery::{Bind, BindComplete, Parse, ParseComplete};
@@ -29,9 +29,10 @@ use datafusion_postgres::pgwire::messages::startup::Authentication;
 use datafusion_postgres::pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use datafusion_postgres::{DfSessionService, Parser};
 use futures::{Sink, SinkExt as _, StreamExt as _, stream};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use tokio::time::Instant;
 
+use super::cancel::{Cancels, Place};
 use super::epoch::{At, Epochs};
 use super::guard::refused;
 use crate::access::Reader;
@@ -45,18 +46,18 @@ type Planned = (String, Option<(Statement, LogicalPlan)>);
 /// The parts of a connection that the protocol asks for.
 pub(super) struct Handlers {
     connection: Arc<Connection>,
-    cancel: Arc<DefaultCancelHandler>,
+    cancels: Arc<Cancels>,
 }
 
 impl Handlers {
-    pub(super) fn new(epochs: Arc<Epochs>, manager: Arc<ConnectionManager>) -> Self {
-        let cancel = Arc::new(DefaultCancelHandler::new(Arc::clone(&manager)));
+    pub(super) fn new(epochs: Arc<Epochs>, cancels: Arc<Cancels>) -> Self {
         let connection = Connection {
             planner: Arc::new(Planner { epochs, who: OnceLock::new(), service: Mutex::default() }),
-            manager,
+            cancels: Arc::clone(&cancels),
+            place: OnceLock::new(),
             planned: Mutex::default(),
         };
-        Self { connection: Arc::new(connection), cancel }
+        Self { connection: Arc::new(connection), cancels }
     }
 }
 
@@ -78,7 +79,7 @@ impl PgWireServerHandlers for Handlers {
     }
 
     fn cancel_handler(&self) -> Arc<impl CancelHandler> {
-        Arc::clone(&self.cancel)
+        Arc::clone(&self.cancels)
     }
 }
 
@@ -150,7 +151,9 @@ impl Planner {
 
 struct Connection {
     planner: Arc<Planner>,
-    manager: Arc<ConnectionManager>,
+    cancels: Arc<Cancels>,
+    /// Set when the reader is known.
+    place: OnceLock<Place>,
     /// Epoch and text of prepared statements by name.
     planned: Mutex<HashMap<String, (u64, String)>>,
 }
@@ -179,9 +182,7 @@ impl Connection {
         self.planner.who.set((at, reader)).map_err(|_| PgWireError::NotReadyForQuery)?;
         let (pid, key) = RandomPidSecretKeyGenerator::default().generate(client);
         client.set_pid_and_secret_key(pid, key.clone());
-        let (handle, guard) = self.manager.register(pid, key);
-        client.session_extensions().insert::<Arc<ConnectionHandle>>(handle);
-        client.session_extensions().insert::<ConnectionGuard>(guard);
+        self.place.set(self.cancels.register(pid, &key)).map_err(|_| PgWireError::NotReadyForQuery)?;
         let mut parameters = DefaultServerParameterProvider::default();
         parameters.is_superuser = false;
         parameters.default_transaction_read_only = true;
@@ -192,21 +193,38 @@ impl Connection {
         Instant::now() + self.planner.epochs.limits().statement
     }
 
-    async fn in_time<T>(&self, work: impl Future<Output = PgWireResult<T>>) -> PgWireResult<T> {
-        let limit = self.planner.epochs.limits().statement;
-        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(too_long(limit)))
+    /// Ends when somebody cancels what runs now; never before the reader is known.
+    async fn canceled(place: Option<Arc<Notify>>) {
+        match place {
+            Some(canceled) => canceled.notified_owned().await,
+            None => std::future::pending().await,
+        }
     }
 
-    /// An answer that ends with an error where it takes too long or has too many rows; never one that is silently cut.
+    fn notify(&self) -> Option<Arc<Notify>> {
+        self.place.get().map(|place| Arc::clone(&place.canceled))
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = PgWireResult<T>>) -> PgWireResult<T> {
+        let limit = self.planner.epochs.limits().statement;
+        tokio::select! {
+            ended = tokio::time::timeout(limit, work) => ended.unwrap_or_else(|_| Err(too_long(limit))),
+            () = Self::canceled(self.notify()) => Err(PgWireError::QueryCanceled),
+        }
+    }
+
+    /// An answer that ends with an error where it takes too long, has too many rows or is canceled; never one that is silently cut.
     fn bounded(&self, response: Response, deadline: Instant) -> Response {
         let Response::Query(mut answer) = response else { return response };
         let limits = self.planner.epochs.limits();
         let rows = std::mem::replace(&mut answer.data_rows, Box::pin(stream::empty()));
-        let start = (rows, Box::pin(tokio::time::sleep_until(deadline)), 0_usize);
-        answer.data_rows = Box::pin(stream::unfold(start, move |(mut rows, mut end, told)| async move {
+        let ends = (Box::pin(tokio::time::sleep_until(deadline)), Box::pin(Self::canceled(self.notify())));
+        let start = (rows, ends, 0_usize);
+        answer.data_rows = Box::pin(stream::unfold(start, move |(mut rows, mut ends, told)| async move {
             let row = tokio::select! {
                 row = rows.next() => row?,
-                () = &mut end => Err(too_long(limits.statement)),
+                () = &mut ends.0 => Err(too_long(limits.statement)),
+                () = &mut ends.1 => Err(PgWireError::QueryCanceled),
             };
             let row = match row {
                 Ok(_) if told >= limits.rows => {
@@ -216,10 +234,15 @@ impl Connection {
                 }
                 row => row,
             };
-            Some((row, (rows, end, told + 1)))
+            Some((row, (rows, ends, told + 1)))
         }));
         Response::Query(answer)
     }
+}
+
+/// Whether a token may be sent on a connection: it is nobody else's to read.
+fn takes_token(is_secure: bool, peer: IpAddr) -> bool {
+    is_secure || peer.is_loopback()
 }
 
 fn too_long(limit: Duration) -> PgWireError {
@@ -252,7 +275,7 @@ impl StartupHandler for Connection {
                 if let Some(reader) = self.without_password(&user(client)) {
                     return self.welcome(client, reader).await;
                 }
-                if !client.is_secure() && !client.socket_addr().ip().is_loopback() {
+                if !takes_token(client.is_secure(), client.socket_addr().ip()) {
                     let text = "a token is taken over TLS only: connect with sslmode=require or stricter, or as the user public";
                     return Err(fatal("28000", text));
                 }
@@ -382,5 +405,23 @@ impl ExtendedQueryHandler for Connection {
             ExtendedQueryHandler::do_query(service.as_ref(), client, portal, rows_max).await
         };
         Ok(self.bounded(self.in_time(work).await?, deadline))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::takes_token;
+
+    #[test]
+    fn a_token_is_sent_over_tls_or_within_this_machine() {
+        for (is_secure, peer, expected) in [
+            (true, "10.1.2.3", true),
+            (false, "10.1.2.3", false),
+            (false, "2001:db8::1", false),
+            (false, "127.0.0.1", true),
+            (false, "::1", true),
+        ] {
+            assert_eq!(takes_token(is_secure, peer.parse().expect("an address")), expected, "{peer}");
+        }
     }
 }

@@ -7,6 +7,7 @@
 //! * It is read-only: queries, `EXPLAIN`, and what drivers say to greet. Time, rows, memory and connections have limits ([`Limits`]).
 //! * Who reads a closed table is written to the audit log before anything is told.
 
+mod cancel;
 mod connection;
 mod epoch;
 mod guard;
@@ -17,7 +18,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion_postgres::pgwire::api::ConnectionManager;
 use datafusion_postgres::pgwire::tokio::process_socket;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -25,6 +25,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::sql::cancel::Cancels;
 use crate::sql::connection::Handlers;
 use crate::sql::epoch::Epochs;
 use crate::tls::Tls;
@@ -115,7 +116,7 @@ impl Drop for SqlServer {
 
 async fn accept(listener: TcpListener, epochs: Arc<Epochs>, tls: Option<Tls>, shutdown: CancellationToken) {
     let places = Arc::new(Semaphore::new(epochs.limits().connections));
-    let manager = Arc::new(ConnectionManager::new());
+    let cancels = Arc::new(Cancels::default());
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -135,7 +136,7 @@ async fn accept(listener: TcpListener, epochs: Arc<Epochs>, tls: Option<Tls>, sh
             tracing::warn!(%peer, "the SQL endpoint has all the connections it may have");
             continue;
         };
-        let handlers = Arc::new(Handlers::new(Arc::clone(&epochs), Arc::clone(&manager)));
+        let handlers = Arc::new(Handlers::new(Arc::clone(&epochs), Arc::clone(&cancels)));
         let tls = tls.as_ref().map(Tls::sql);
         connections.spawn(async move {
             if let Err(error) = process_socket(socket, tls, handlers).await {

@@ -23,23 +23,13 @@ use tokio::sync::watch;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use super::{Limits, SqlServer};
-use crate::Shown;
 use crate::access::Access;
+use crate::{Shown, tests_manifest};
 
 const NOW: &str = "2026-08-25T10:00:00Z";
 
 /// SHA-256 of "secret".
 const SECRET: &str = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
-
-fn manifest(epoch: u64) -> Manifest {
-    let file = serde_json::json!({ "path": "x", "rows": 0, "bytes": 0, "sha256": "" });
-    let json = serde_json::json!({
-        "epoch": epoch, "previous": null, "committed_at": NOW, "as_of": "2026-08-25", "cluster_id": null, "positions": {}, "log": {},
-        "disclosed": file, "tables": {}, "sql_sha256": "", "reference_sha256": "", "frontiers": {},
-        "counts": { "events": 0, "duplicates": 0, "dead_letters": {}, "unknown_fields": 0 },
-    });
-    serde_json::from_value(json).expect("a manifest")
-}
 
 /// Rows of a table: `area` and `value` (where the table has it) as given, the others 0, empty or null.
 fn rows(name: &str, areas: &[&str], values: &[f64]) -> (&'static str, RecordBatch) {
@@ -69,7 +59,7 @@ fn snapshot(model: &Model, epoch: u32, count: usize) -> Arc<Snapshot> {
         rows("vintages", &areas, &vec![f64::from(epoch); count]),
         rows("refund_watch", &["0101", "0147"], &[1.0, 2.0]),
     ]);
-    Arc::new(Snapshot::of_tables(model, manifest(u64::from(epoch)), tables))
+    Arc::new(Snapshot::of_tables(model, Manifest { epoch: u64::from(epoch), ..tests_manifest() }, tables))
 }
 
 struct Bench {
@@ -282,13 +272,6 @@ async fn limits_end_a_statement_with_an_error_and_not_with_half_an_answer() {
     // Two are connected: a third is closed at once.
     let _second = bench.public().await;
     assert!(bench.connect("public", "", "rettidig").await.is_err());
-    // A statement is canceled from outside.
-    let token = client.cancel_token();
-    let canceled = tokio::spawn(async move { refusal(&client, long).await });
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    token.cancel_query(NoTls).await.ok();
-    let code = canceled.await.expect("ended");
-    assert_eq!(code, "57014");
     bench.server.stop().await;
 }
 
@@ -301,5 +284,27 @@ async fn an_unknown_database_says_which_there_are() {
         let told = error.as_db_error().expect("told by the server").message().to_owned();
         assert!(told.contains("rettidig@2026-08-19T06:00:00Z"), "{told}");
     }
+    bench.server.stop().await;
+}
+
+/// What the clock ends and what the reader ends have the same code; the words tell them apart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_is_canceled_by_who_asked_for_it() {
+    let bench = Bench::start(Limits::default(), 3).await;
+    let client = bench.public().await;
+    let token = client.cancel_token();
+    let asked = tokio::spawn(async move {
+        let long = "SELECT sum(value) FROM generate_series(1, 1000000000000)";
+        client.simple_query(long).await.map(drop).expect_err("canceled")
+    });
+    // Whoever cancels before it runs cancels nothing.
+    while !asked.is_finished() {
+        token.cancel_query(NoTls).await.expect("told");
+        tokio::task::yield_now().await;
+    }
+    let error = asked.await.expect("ended");
+    let told = error.as_db_error().expect("told by the server").message().to_owned();
+    assert_eq!(code(&error), "57014");
+    assert!(told.contains("user request"), "{told}");
     bench.server.stop().await;
 }
