@@ -7,7 +7,7 @@
 #   scripts/bench.sh --bench day -- DIR PERSONS [SPEED]           a day of the country
 #   scripts/bench.sh --bench freshness -- DIR                     official events onto the demo's history
 #   scripts/bench.sh --bench apache -- DIR ROWS [SECONDS]         Apache Kafka: bare, one process, workers and committer
-#   scripts/bench.sh --bench drift [-- WORLDS]                    false alarms of drift, and how soon it finds a change
+#   scripts/bench.sh --bench drift [-- WORLDS [counts|shares]]   false alarms of drift, and how soon it finds a change
 #   scripts/bench.sh --bench broker                               the embedded broker
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -82,7 +82,8 @@ SELECT
     clusters.cluster_worst,
     CASE WHEN compared.status = 'provisional' THEN compared.value * settlement.ratio END AS settled_estimate,
     CASE WHEN compared.status = 'provisional' THEN compared.value * settlement.ratio_low END AS settled_low,
-    CASE WHEN compared.status = 'provisional' THEN compared.value * settlement.ratio_high END AS settled_high
+    CASE WHEN compared.status = 'provisional' THEN compared.value * settlement.ratio_high END AS settled_high,
+    compared.denominator
 FROM compared
 LEFT JOIN clusters
     ON compared.indicator = clusters.indicator

@@ -79,8 +79,7 @@ own AS (
         deliveries.records
     FROM deliveries
     WHERE
-        deliveries.period LIKE '____-__'
-        AND deliveries.period NOT LIKE '%Q%'
+        period_month(deliveries.period) IS NOT NULL
         AND deliveries.source NOT IN (SELECT source FROM sources UNION SELECT source FROM arrivals)
 ),
 -- How far each of the newest months has got, less a week, so that neither the day of the week nor a holiday matters.

@@ -47,9 +47,7 @@ known AS (
     SELECT figures.*
     FROM figures
     CROSS JOIN as_of_date
-    WHERE
-        month_last((CAST(substr(figures.period, 1, 4) AS BIGINT) - 1970) * 12 + CAST(substr(figures.period, 6, 2) AS BIGINT) - 1)
-        <= as_of_date.as_of_day
+    WHERE period_last(figures.period) <= as_of_date.as_of_day
 ),
 -- Of each goal the newest month of its year with a figure that is whole; if there is none, why not.
 newest AS (

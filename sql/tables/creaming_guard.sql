@@ -19,7 +19,7 @@ groups AS (
     SELECT * FROM ref_hardest_groups
 ),
 own AS (
-    SELECT *, (CAST(substr(period, 1, 4) AS BIGINT) - 1970) * 12 + CAST(substr(period, 6, 2) AS BIGINT) - 1 AS "month"
+    SELECT *, period_month(period) AS "month"
     FROM local_indicators
     WHERE breakdown = 'total'
 ),

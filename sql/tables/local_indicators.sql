@@ -1,7 +1,7 @@
 -- layer: T
 -- grain: period, indicator, area_kind, area, benefit, breakdown, breakdown_value
 -- unit: value in the unit of the column unit
--- why: the newest value of every indicator made from payments, cases and wages, for the newest 32 months
+-- why: the newest value of every indicator made from payments, cases and wages, for the newest 48 months
 -- danish: Indikatorer på egne data
 -- source: ours
 WITH disclosed AS (

@@ -14,7 +14,7 @@ WITH targets AS (
 own AS (
     SELECT
         *,
-        month_last((CAST(substr(period, 1, 4) AS BIGINT) - 1970) * 12 + CAST(substr(period, 6, 2) AS BIGINT) - 1) AS last_day
+        period_last(period) AS last_day
     FROM local_indicators
     WHERE breakdown = 'total'
 ),

@@ -18,7 +18,7 @@ own AS (
         *,
         -- Shares and means do not add up: what is missing weighs in with its usual denominator.
         unit IN ('percent', 'weeks') AS is_mean,
-        (CAST(substr(period, 1, 4) AS BIGINT) - 1970) * 12 + CAST(substr(period, 6, 2) AS BIGINT) - 1 AS "month"
+        period_month(period) AS "month"
     FROM local_indicators
     WHERE breakdown = 'total' AND value IS NOT NULL
 ),

@@ -7,7 +7,7 @@
 WITH local AS (
     SELECT
         indicator, area_kind, area, benefit, period, value, status,
-        (CAST(substr(period, 1, 4) AS BIGINT) - 1970) * 12 + CAST(substr(period, 6, 2) AS BIGINT) - 1 AS "month"
+        period_month(period) AS "month"
     FROM local_indicators
     WHERE breakdown = 'total' AND area_kind IN ('jobcentre', 'cluster', 'country')
 ),

@@ -5,8 +5,12 @@
 -- danish: Sæsonudsving
 -- source: ours; ratio to the centred mean of twelve months
 WITH comparisons AS (
-    SELECT * FROM comparisons
-    WHERE breakdown = 'total' AND unit <> 'percent' AND status = 'final' AND value > 0 AND period LIKE '____-__' AND period NOT LIKE '%Q%'
+    SELECT *, period_month(period) AS "month" FROM comparisons
+    WHERE
+        breakdown = 'total'
+        AND status = 'final'
+        AND period_month(period) IS NOT NULL
+        AND CASE WHEN unit = 'percent' THEN value >= 0.0 AND denominator > 0 ELSE value > 0.0 END
 ),
 targets AS (
     SELECT area_kind, area, indicator, benefit FROM ref_targets GROUP BY area_kind, area, indicator, benefit
@@ -17,7 +21,7 @@ figures AS (
         comparisons.area,
         comparisons.indicator,
         comparisons.benefit,
-        CAST(substr(comparisons.period, 1, 4) AS BIGINT) * 12 + CAST(substr(comparisons.period, 6, 2) AS BIGINT) - 1 AS "month",
+        comparisons."month",
         -- in whole millionths: sums of floats would depend on the order of rows
         CAST(round(comparisons.value * 1000000.0) AS BIGINT) AS micro
     FROM comparisons
@@ -52,7 +56,7 @@ months AS (
         count(*) AS years,
         sum(CAST(round(24.0 * micro / (earlier_year + later_year) * 1000000.0) AS BIGINT)) / count(*) AS micro
     FROM centred
-    WHERE months = 13
+    WHERE months = 13 AND earlier_year + later_year > 0
     GROUP BY area_kind, area, indicator, benefit, "month" % 12 + 1
 ),
 -- Two years of each month at least, and the twelve factors have the mean one.
@@ -62,7 +66,7 @@ whole AS (
         sum(micro) OVER (PARTITION BY area_kind, area, indicator, benefit) AS year_micro,
         count(*) OVER (PARTITION BY area_kind, area, indicator, benefit) AS months
     FROM months
-    WHERE years >= 2
+    WHERE years >= 2 AND micro > 0
 )
 SELECT
     area_kind,

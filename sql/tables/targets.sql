@@ -5,10 +5,17 @@
 -- danish: Resultatmål og afvigelse
 -- source: realised ratio as in KL's scorecard, (value - zero) / (target - zero); the rest ours (pipeline/docs/decisions, drift)
 WITH targets AS (
-    SELECT * FROM ref_targets
+    SELECT
+        *,
+        CAST(CAST(zero_date AS INT) AS BIGINT) AS zero_day,
+        CAST(CAST(target_date AS INT) AS BIGINT) AS target_day
+    FROM ref_targets
 ),
 comparisons AS (
-    SELECT * FROM comparisons WHERE breakdown = 'total'
+    SELECT *, period_last(period) AS last_day FROM comparisons WHERE breakdown = 'total'
+),
+newest AS (
+    SELECT indicator, max(last_day) AS last_day FROM comparisons GROUP BY indicator
 ),
 catalogue AS (
     SELECT * FROM indicator_catalogue
@@ -33,7 +40,7 @@ known_years AS (
     FROM seasons
     GROUP BY area_kind, area, indicator, benefit
 ),
--- How many times a count spreads more than chance alone; 0.4549 is the median of the square of a standard normal. A season
+-- How many times a figure spreads more than chance alone; 0.4549 is the median of the square of a standard normal. A season
 -- learned from k years has taken a k-th of the chance in them for season, and errs by as much in any other year.
 dispersions AS (
     SELECT
@@ -56,15 +63,12 @@ on_path AS (
         comparisons.period,
         comparisons.value,
         comparisons.status,
-        comparisons.unit,
         coalesce(comparisons.settled_estimate, comparisons.value) AS judged,
-        last_day.period_end,
-        CAST(CAST(last_day.period_end AS INT) - CAST(targets.zero_date AS INT) AS DOUBLE)
-            / CAST(CAST(targets.target_date AS INT) - CAST(targets.zero_date AS INT) AS DOUBLE) AS way,
-        month_of(CAST(CAST(last_day.period_end AS INT) AS BIGINT)) AS "month",
-        month_of(CAST(CAST(targets.target_date AS INT) AS BIGINT)) - month_of(CAST(CAST(last_day.period_end AS INT) AS BIGINT)) AS months_left,
-        month_text(month_of(CAST(CAST(targets.zero_date AS INT) AS BIGINT))) AS zero_period,
-        last_day.newest,
+        CAST(comparisons.last_day - targets.zero_day AS DOUBLE) / CAST(targets.target_day - targets.zero_day AS DOUBLE) AS way,
+        month_of(comparisons.last_day) AS "month",
+        month_of(targets.target_day) - month_of(comparisons.last_day) AS months_left,
+        month_text(month_of(targets.zero_day)) AS zero_period,
+        comparisons.last_day = newest.last_day AS newest,
         coalesce(freshness.late, false) AS late
     FROM targets
     INNER JOIN comparisons
@@ -72,14 +76,10 @@ on_path AS (
         AND targets.area = comparisons.area
         AND targets.indicator = comparisons.indicator
         AND targets.benefit = comparisons.benefit
-    INNER JOIN (
-        SELECT indicator, period, period_end, period_end = max(period_end) OVER (PARTITION BY indicator) AS newest
-        FROM (SELECT indicator, period, period_end FROM disclosed GROUP BY indicator, period, period_end)
-    ) AS last_day
-        ON comparisons.indicator = last_day.indicator AND comparisons.period = last_day.period
+    INNER JOIN newest ON targets.indicator = newest.indicator
     INNER JOIN catalogue ON targets.indicator = catalogue.indicator
     LEFT JOIN freshness ON catalogue.feeds = freshness.source
-    WHERE last_day.period_end >= targets.zero_date AND last_day.period_end <= targets.target_date
+    WHERE comparisons.last_day BETWEEN targets.zero_day AND targets.target_day
 ),
 -- Without season and without the chance that lies in the zero point: the way is walked from where the area really stood.
 underway AS (
@@ -89,6 +89,8 @@ underway AS (
         adjusted.adjusted,
         adjusted.growth,
         adjusted.spread,
+        adjusted.out_of,
+        at_zero.year_out_of,
         dispersions.dispersion,
         dispersions.season_errs,
         at_zero.factor AS zero_factor,
@@ -115,31 +117,43 @@ underway AS (
         AND on_path.indicator = dispersions.indicator
         AND on_path.benefit = dispersions.benefit
 ),
--- The mean of the newest three months that count, in whole millionths.
-levels AS (
+-- The newest three months that count, each as much as it is of: a count 1, a percentage its denominator. In whole millionths.
+sums AS (
     SELECT
         area_kind,
         area,
         indicator,
         benefit,
         period,
-        count(*) OVER newest_three AS months,
-        sum(CAST(round(adjusted * 1000000.0) AS BIGINT)) OVER newest_three AS adjusted_micro,
-        sum(CAST(round(adjusted_expected * 1000000.0) AS BIGINT)) OVER newest_three AS expected_micro
+        out_of,
+        sum(coalesce(out_of, 1)) OVER newest_three AS weight,
+        sum(CAST(round(adjusted * 1000000.0) AS BIGINT) * coalesce(out_of, 1)) OVER newest_three AS adjusted_micro,
+        sum(CAST(round(adjusted_expected * 1000000.0) AS BIGINT) * coalesce(out_of, 1)) OVER newest_three AS expected_micro
     FROM underway
     WHERE adjusted IS NOT NULL AND adjusted_expected > 0.0 AND dispersion IS NOT NULL AND status <> 'incomplete'
     WINDOW newest_three AS (
         PARTITION BY area_kind, area, indicator, benefit ORDER BY "month" RANGE BETWEEN 2 PRECEDING AND CURRENT ROW
     )
 ),
+levels AS (
+    SELECT
+        *,
+        adjusted_micro / 1000000.0 / weight AS adjusted_level,
+        CASE
+            WHEN out_of IS NULL THEN expected_micro / 1000000.0 / weight
+            ELSE least(expected_micro / 1000000.0 / weight, 100.0)
+        END AS adjusted_expected_level
+    FROM sums
+),
 -- Their distance has the chance of so many months in it, and that of the straight line through the year before the zero point at
 -- its end, which is 46 / 156 of a month's; and what the season errs by.
 distances AS (
     SELECT
         underway.*,
-        levels.adjusted_micro / 1000000.0 / levels.months AS adjusted_level,
-        levels.expected_micro / 1000000.0 / levels.months AS adjusted_expected_level,
-        underway.dispersion * underway.season_errs * (1.0 / levels.months + 46.0 / 156.0) AS distance_dispersion
+        levels.adjusted_level,
+        levels.adjusted_expected_level,
+        underway.dispersion * underway.season_errs
+            * (1.0 / levels.weight + 46.0 / 156.0 / CASE WHEN underway.out_of IS NULL THEN 1.0 ELSE underway.year_out_of END) AS distance_dispersion
     FROM underway
     LEFT JOIN levels
         ON underway.area_kind = levels.area_kind
@@ -148,15 +162,37 @@ distances AS (
         AND underway.benefit = levels.benefit
         AND underway.period = levels.period
 ),
+-- What a percentage is taken to be of, and the share expected of it: never none and never all, which a year cannot tell.
+shares AS (
+    SELECT
+        *,
+        1.0 / distance_dispersion AS trials,
+        CASE
+            WHEN out_of IS NOT NULL AND distance_dispersion > 0.0
+                THEN greatest(least(adjusted_expected_level / 100.0, 1.0 - 0.5 * distance_dispersion / (1.0 + distance_dispersion)),
+                    0.5 * distance_dispersion / (1.0 + distance_dispersion))
+        END AS share
+    FROM distances
+),
 -- How likely chance alone takes somebody who is on the path as far to the wrong side.
 tested AS (
     SELECT
         *,
         CASE
+            WHEN out_of IS NOT NULL AND direction = 'down' THEN binomial_at_least(adjusted_level / 100.0 * trials, trials, share)
+            WHEN out_of IS NOT NULL THEN binomial_at_most(adjusted_level / 100.0 * trials, trials, share)
             WHEN direction = 'down' THEN poisson_at_least(adjusted_level / distance_dispersion, adjusted_expected_level / distance_dispersion)
             ELSE poisson_at_most(adjusted_level / distance_dispersion, adjusted_expected_level / distance_dispersion)
-        END AS p_value
-    FROM distances
+        END AS p_value,
+        CASE
+            WHEN out_of IS NOT NULL THEN factor * 100.0 / trials * binomial_quantile(0.025, trials, share)
+            ELSE factor * distance_dispersion * poisson_quantile(0.025, adjusted_expected_level / distance_dispersion)
+        END AS lower_limit,
+        CASE
+            WHEN out_of IS NOT NULL THEN factor * 100.0 / trials * binomial_quantile(0.975, trials, share)
+            ELSE factor * distance_dispersion * poisson_quantile(0.975, adjusted_expected_level / distance_dispersion)
+        END AS upper_limit
+    FROM shares
 ),
 ranked AS (
     SELECT
@@ -216,16 +252,14 @@ SELECT
     END AS realised_ratio,
     tested.value - (tested.zero_value + (tested.target_value - tested.zero_value) * tested.way) AS deviation,
     tested.dispersion,
-    tested.factor * tested.distance_dispersion
-        * poisson_quantile(0.025, tested.adjusted_expected_level / tested.distance_dispersion) AS lower_limit,
-    tested.factor * tested.distance_dispersion
-        * poisson_quantile(0.975, tested.adjusted_expected_level / tested.distance_dispersion) AS upper_limit,
+    tested.lower_limit,
+    tested.upper_limit,
     tested.p_value,
     CASE
         WHEN tested.judged IS NULL THEN NULL
         WHEN tested.months_left = 0 THEN
             CASE WHEN (tested.direction = 'down') = (tested.judged <= tested.target_value) OR tested.judged = tested.target_value THEN 1.0 ELSE 0.0 END
-        WHEN tested.spread > 0.0 AND tested.target_value > 0.0 AND tested.zero_factor > 0.0 THEN
+        WHEN tested.spread > 0.0 AND tested.target_value > 0.0 AND tested.zero_factor > 0.0 AND tested.adjusted > 0.0 THEN
             normal_cdf(
                 CASE WHEN tested.direction = 'down' THEN 1.0 ELSE -1.0 END
                 * (ln(tested.target_value / tested.zero_factor / tested.adjusted) - tested.months_left * tested.growth)

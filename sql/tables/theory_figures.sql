@@ -37,12 +37,7 @@ figures AS (
         published.denominator,
         published.unit,
         published.status,
-        (CAST(substr(published.period, 1, 4) AS BIGINT) - 1970) * 12
-        + CASE
-            WHEN length(published.period) = 4 THEN 11
-            WHEN substr(published.period, 6, 1) = 'Q' THEN CAST(substr(published.period, 7, 1) AS BIGINT) * 3 - 1
-            ELSE CAST(substr(published.period, 6, 2) AS BIGINT) - 1
-        END AS last_month
+        month_of(period_last(published.period)) AS last_month
     FROM published
     INNER JOIN nodes
         ON published.indicator = nodes.indicator

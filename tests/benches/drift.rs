@@ -1,18 +1,29 @@
 //! How often drift is said of areas that are on their path, and how many months it takes to find those that leave it, on simulated
 //! worlds (`tests/src/worlds.rs`).
 //!
-//! `scripts/bench.sh --bench drift [-- WORLDS]`: so many worlds (20) of 93 areas each. Prints the tables of the decision page on drift.
+//! `scripts/bench.sh --bench drift [-- WORLDS [counts|shares]]`: so many worlds (20) of 93 areas each, of one kind or both. Prints the tables of the decision page on drift.
 
 #![allow(clippy::print_stdout, reason = "the figures are the output")]
 
 use rettidig_tests::worlds::{Truth, Verdict, World};
 
-const SIZES: [&str; 3] = ["small (60 persons)", "middle (700)", "large (9,000)"];
+/// Names of the sizes of official counts.
+const PERSONS: [&str; 3] = ["small (60 persons)", "middle (700)", "large (9,000)"];
+/// Names of the sizes of percentages of spells.
+const SPELLS: [&str; 3] = ["small (20 spells a month)", "middle (200)", "large (2,000)"];
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let worlds: u64 = arguments.next().map_or(Ok(20), |count| count.parse())?;
-    tokio::runtime::Runtime::new()?.block_on(measure(worlds));
+    let kind = arguments.next();
+    let runtime = tokio::runtime::Runtime::new()?;
+    println!("{worlds} worlds of 93 areas, 18 months each");
+    if kind.as_deref() != Some("shares") {
+        runtime.block_on(counts(worlds));
+    }
+    if kind.as_deref() != Some("counts") {
+        runtime.block_on(shares(worlds));
+    }
     Ok(())
 }
 
@@ -25,29 +36,59 @@ async fn verdict(worlds: u64, truth: Truth) -> Verdict {
     verdict
 }
 
-async fn measure(worlds: u64) {
-    println!("{worlds} worlds of 93 areas, 18 months each\n");
+async fn counts(worlds: u64) {
+    println!("\nOfficial counts (`targets`)\n");
+    false_alarms(
+        worlds,
+        PERSONS,
+        &[
+            ("counts spread as Poisson", Truth { dispersion: 1.0, ..Truth::default() }),
+            ("1.5 times as much", Truth::default()),
+            ("4 times as much", Truth { dispersion: 4.0, ..Truth::default() }),
+            ("1.5 times, and wander 1 % around the path", Truth { wandering: 0.01, ..Truth::default() }),
+        ],
+    )
+    .await;
+    detection(worlds, PERSONS, Truth::default()).await;
+}
+
+async fn shares(worlds: u64) {
+    println!("\nPercentages of spells (`local_drift`), 45 % at first\n");
+    false_alarms(
+        worlds,
+        SPELLS,
+        &[
+            ("counts spread as binomial", Truth { dispersion: 1.0, ..Truth::of_shares() }),
+            ("1.5 times as much", Truth::of_shares()),
+            ("4 times as much", Truth { dispersion: 4.0, ..Truth::of_shares() }),
+            ("1.5 times, and wander 1 % around the path", Truth { wandering: 0.01, ..Truth::of_shares() }),
+        ],
+    )
+    .await;
+    detection(worlds, SPELLS, Truth::of_shares()).await;
+}
+
+/// Prints how often areas that are on their path are said to drift.
+async fn false_alarms(worlds: u64, sizes: [&str; 3], truths: &[(&str, Truth)]) {
     println!("| nobody leaves the path | months of areas | said to drift | share |");
     println!("|---|---|---|---|");
-    let on_path = [
-        ("counts spread as Poisson", Truth { dispersion: 1.0, ..Truth::default() }),
-        ("1.5 times as much", Truth::default()),
-        ("4 times as much", Truth { dispersion: 4.0, ..Truth::default() }),
-        ("1.5 times, and wander 1 % around the path", Truth { wandering: 0.01, ..Truth::default() }),
-    ];
-    for (what, truth) in on_path {
-        let verdict = verdict(worlds, truth).await;
-        for (size, (months, said)) in SIZES.iter().zip(verdict.on_path) {
+    for (what, truth) in truths {
+        let verdict = verdict(worlds, *truth).await;
+        for (size, (months, said)) in sizes.iter().zip(verdict.on_path) {
             println!("| {what}, {size} | {months} | {said} | {:.2} % |", percent(said, months));
         }
     }
+}
+
+/// Prints how soon areas that leave their path are found.
+async fn detection(worlds: u64, sizes: [&str; 3], truth: Truth) {
     println!(
         "\n| every tenth area leaves it by | size | areas | found within 2 months | 6 | 12 | median months |"
     );
     println!("|---|---|---|---|---|---|---|");
     for off_by in [0.05, 0.10, 0.20] {
-        let verdict = verdict(worlds, Truth { off_by, off_every: 10, ..Truth::default() }).await;
-        for (size, found) in SIZES.iter().zip(&verdict.found) {
+        let verdict = verdict(worlds, Truth { off_by, off_every: 10, ..truth }).await;
+        for (size, found) in sizes.iter().zip(&verdict.found) {
             let within = |months: u32| found.iter().flatten().filter(|found| **found < months).count();
             let mut sorted: Vec<u32> = found.iter().map(|found| found.unwrap_or(u32::MAX)).collect();
             sorted.sort_unstable();

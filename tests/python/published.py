@@ -401,6 +401,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "jump": FLOAT,
         "growth": FLOAT,
         "spread": FLOAT,
+        "out_of": INTEGER,
+        "year_out_of": FLOAT,
     },
     "theory_figures": {
         "node": TEXT,
@@ -474,6 +476,20 @@ COLUMNS: dict[str, dict[str, str]] = {
         "late": BOOLEAN,
     },
 }
+COLUMNS["local_seasons"], COLUMNS["local_adjusted"], COLUMNS["local_drift"] = COLUMNS["seasons"], COLUMNS["adjusted"], COLUMNS["targets"]
+COLUMNS["local_history"] = {
+    "area_kind": TEXT,
+    "area": TEXT,
+    "indicator": TEXT,
+    "benefit": TEXT,
+    "period": TEXT,
+    "breakdown": TEXT,
+    "value": FLOAT,
+    "denominator": INTEGER,
+    "unit": TEXT,
+    "status": TEXT,
+    "settled_estimate": FLOAT,
+}
 GRAIN: dict[str, list[str]] = {
     "indicators": list(CELL),
     "local_indicators": ["period", *(name for name in CELL if name != "period")],
@@ -495,6 +511,10 @@ GRAIN: dict[str, list[str]] = {
     "targets": ["area_kind", "area", "indicator", "benefit", "period"],
     "seasons": ["area_kind", "area", "indicator", "benefit", "month_of_year"],
     "adjusted": ["area_kind", "area", "indicator", "benefit", "period"],
+    "local_history": ["area_kind", "area", "indicator", "benefit", "period"],
+    "local_seasons": ["area_kind", "area", "indicator", "benefit", "month_of_year"],
+    "local_adjusted": ["area_kind", "area", "indicator", "benefit", "period"],
+    "local_drift": ["area_kind", "area", "indicator", "benefit", "period"],
     "theory_figures": ["node", "period"],
     "goals": ["node"],
     "revisions": [*CELL, "new_known_at"],

@@ -23,6 +23,7 @@ WITHOUT_TABLES = [
 WITH_TABLES = [
     "test_tables",
     "test_drift",
+    "test_local_drift",
     "test_scorecard",
     "test_theory",
     "test_budgets",

@@ -1,17 +1,24 @@
 //! Simulated areas with targets: what drift says of worlds whose truth is known.
 //!
 //! Each area has a level, a season, a straight path from zero point to target, and counts that spread more than chance alone. From some
-//! month on some areas leave their path. Every month is evaluated as it would have been known then, by the model's SQL.
+//! month on some areas leave their path. Every month is evaluated as it would have been known then, by the model's SQL: official counts
+//! as `targets`, percentages of spells as `local_drift`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, AsArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
 use chrono::{DateTime, Days, Months, NaiveDate, Utc};
 use rettidig_event::delivery;
+use rettidig_model::calendar::month_of;
+use rettidig_model::catalogue::Making;
+use rettidig_model::contract::Table;
 use rettidig_model::evaluation::disclosed_schema;
+use rettidig_model::local::local_months;
+use rettidig_model::persons::day_of;
 use rettidig_model::{Model, SourceFile, TableInputs};
 
 /// Months before the zero point.
@@ -19,20 +26,34 @@ const HISTORY: u32 = 48;
 /// Months from the zero point to the target.
 const WAY: u32 = 18;
 const ZERO: &str = "2024-12-31";
-const INDICATOR: &str = "full_time_unemployed";
+const COUNT: &str = "full_time_unemployed";
+const SHARE: &str = "local_employed_after_3";
+/// The share of the spells that are counted, before the path.
+const LEVEL: f64 = 0.45;
+
+/// What the figures are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Figures {
+    /// Official counts of persons; the target is 5 % fewer.
+    Counts,
+    /// Percentages of spells, made from records of persons; the target is 5 % more.
+    Shares,
+}
 
 /// What a world is like.
 #[derive(Debug, Clone, Copy)]
 pub struct Truth {
-    /// Areas of each of the sizes (persons).
+    /// What the figures are.
+    pub figures: Figures,
+    /// Areas of each of the sizes.
     pub areas: usize,
-    /// Sizes, in persons.
+    /// Sizes, in persons, or in spells a month.
     pub sizes: [f64; 3],
-    /// Variance over mean of the counts.
+    /// How many times the figures spread more than chance alone.
     pub dispersion: f64,
     /// Standard deviation of what moves an area off its path and back, a share of its level; half of it is left a month later.
     pub wandering: f64,
-    /// Share by which areas lie above their path from `off_from` on.
+    /// Share by which areas lie on the wrong side of their path from `off_from` on.
     pub off_by: f64,
     /// Every how many-th area leaves its path; none if 0.
     pub off_every: usize,
@@ -40,9 +61,35 @@ pub struct Truth {
     pub off_from: u32,
 }
 
+impl Truth {
+    /// Shares of spells, of 20, 200 and 2,000 a month.
+    pub fn of_shares() -> Self {
+        Self { figures: Figures::Shares, sizes: [20.0, 200.0, 2_000.0], ..Self::default() }
+    }
+
+    /// What a figure is on average where the path has got, with a season and something off it.
+    fn mean(&self, size: f64, way: f64, times: f64, off: f64) -> f64 {
+        match self.figures {
+            Figures::Counts => size * (1.0 - 0.05 * way) * times * (1.0 + off),
+            Figures::Shares => size * (LEVEL * (1.0 + 0.05 * way) * times * (1.0 - off)).clamp(0.0, 1.0),
+        }
+    }
+
+    /// A figure drawn.
+    #[allow(clippy::cast_possible_truncation, reason = "counts of persons")]
+    fn drawn(&self, size: f64, mean: f64, normal: f64) -> i64 {
+        let (variance, least, most) = match self.figures {
+            Figures::Counts => (mean, 1.0, f64::MAX),
+            Figures::Shares => (mean * (1.0 - mean / size), 0.0, size),
+        };
+        (mean + (self.dispersion * variance).sqrt() * normal).round().clamp(least, most) as i64
+    }
+}
+
 impl Default for Truth {
     fn default() -> Self {
         Self {
+            figures: Figures::Counts,
             areas: 93,
             sizes: [60.0, 700.0, 9_000.0],
             dispersion: 1.5,
@@ -68,7 +115,6 @@ fn normal(random: &mut fastrand::Rng) -> f64 {
 
 impl World {
     /// A world drawn by a seed.
-    #[allow(clippy::cast_possible_truncation, reason = "counts of persons")]
     pub fn new(seed: u64, truth: Truth) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let counts = (0..truth.areas).map(|area| {
@@ -81,9 +127,10 @@ impl World {
                 wandered = 0.5 * wandered + truth.wandering * normal(&mut random);
                 let is_off =
                     truth.off_every > 0 && area % truth.off_every == 0 && month >= HISTORY + truth.off_from;
-                let off = if is_off { 1.0 + truth.off_by } else { 1.0 };
-                let mean = truth.sizes[area % 3] * (1.0 - 0.05 * way) * season * off * (1.0 + wandered);
-                (mean + (truth.dispersion * mean).sqrt() * normal(&mut random)).round().max(1.0) as i64
+                let off = if is_off { truth.off_by } else { 0.0 };
+                let size = truth.sizes[area % 3];
+                let mean = truth.mean(size, way, season * (1.0 + wandered), off);
+                truth.drawn(size, mean, normal(&mut random))
             };
             months.map(&mut month_of).collect()
         });
@@ -110,21 +157,35 @@ impl World {
         format!("{:04}", 1_000 + area)
     }
 
-    /// The model with the targets of these areas: what it is in truth, five per cent less at the end.
+    /// The value of a figure in millionths of its unit.
+    #[allow(clippy::cast_possible_truncation, reason = "spells")]
+    fn micro(&self, area: usize, month: u32) -> i64 {
+        let count = self.counts[area][month as usize];
+        match self.truth.figures {
+            Figures::Counts => count * 1_000_000,
+            Figures::Shares => count * 100_000_000 / self.truth.sizes[area % 3] as i64,
+        }
+    }
+
+    /// The model with the targets of these areas: what it is in truth, five per cent less or more at the end.
     ///
     /// # Panics
     /// If the model does not load.
     pub fn model(&self) -> Model {
+        let (path, indicator, benefit, times, direction) = match self.truth.figures {
+            Figures::Counts => ("reference/targets.csv", COUNT, "total", 0.95, "down"),
+            Figures::Shares => ("reference/local_targets.csv", SHARE, "cash", 1.05, "up"),
+        };
         let mut files: Vec<SourceFile> = Model::embedded_files();
-        let targets = files.iter_mut().find(|file| file.path == "reference/targets.csv").expect("targets");
+        let targets = files.iter_mut().find(|file| file.path == path).expect("targets");
         let head = "area_kind,area,indicator,benefit,zero_date,zero_value,target_date,target_value,direction,owner,note\n";
         let lines = (0..self.truth.areas).map(|area| {
             // As people do: the figure of the month is the zero point, chance and season included.
-            let zero = self.counts[area][HISTORY as usize];
-            let target = zero as f64 * 0.95;
+            let zero = self.micro(area, HISTORY) as f64 / 1_000_000.0;
+            let target = zero * times;
             let end = Self::end(HISTORY + WAY);
             format!(
-                "jobcentre,{},{INDICATOR},total,{ZERO},{zero},{end},{target},down,test,\n",
+                "jobcentre,{},{indicator},{benefit},{ZERO},{zero},{end},{target},{direction},test,\n",
                 Self::code(area)
             )
         });
@@ -148,7 +209,7 @@ impl World {
         let days = |month: u32| rettidig_model::persons::day_of(Self::end(month));
         let ends: Date32Array = rows.iter().map(|(_, month)| i32::try_from(days(*month)).ok()).collect();
         let columns: BTreeMap<&str, ArrayRef> = [
-            ("indicator", text(&|_, _| INDICATOR.to_owned())),
+            ("indicator", text(&|_, _| COUNT.to_owned())),
             ("area_kind", text(&|_, _| "jobcentre".to_owned())),
             ("area", text(&|area, _| Self::code(area))),
             ("benefit", text(&|_, _| "total".to_owned())),
@@ -158,7 +219,7 @@ impl World {
             ("breakdown_value", text(&|_, _| "total".to_owned())),
             ("known_at", instant(&|month| Some((days(month) + 19) * 86_400_000_000))),
             ("known_to", instant(&|_| None)),
-            ("value_micro", number(&|area, month| Some(self.counts[area][month as usize] * 1_000_000))),
+            ("value_micro", number(&|area, month| Some(self.micro(area, month)))),
             ("numerator", number(&|_, _| None)),
             ("denominator", number(&|_, _| None)),
             ("status", text(&|_, _| "final".to_owned())),
@@ -172,6 +233,78 @@ impl World {
         RecordBatch::try_new(schema, columns).expect("rows")
     }
 
+    /// The table `targets` when a month was the newest.
+    async fn targets(&self, model: &Model, month: u32) -> RecordBatch {
+        let as_of = Self::end(month) + Days::new(20);
+        let inputs = TableInputs {
+            disclosed: self.disclosed(month + 1),
+            public: model.empty_public().await.expect("empty inputs"),
+            deliveries: RecordBatch::new_empty(delivery::schema()),
+            as_of,
+            evaluated_at: noon(as_of),
+            kept: BTreeMap::new(),
+        };
+        model.evaluate_tables(inputs).await.expect("tables")["targets"].clone()
+    }
+
+    /// The table `local_drift` when a month was the newest that was judged: of what is shown by then.
+    async fn local_drift(&self, model: &Model, month: u32) -> RecordBatch {
+        const MADE: [&str; 4] = ["local_history", "local_seasons", "local_adjusted", "local_drift"];
+        let as_of = Self::end(month) + Days::new(62);
+        let newest = *local_months(as_of).start();
+        let first = (0..month).find(|month| month_of(day_of(Self::end(*month))) >= newest).expect("months");
+        let rows: Vec<(usize, u32)> =
+            (0..self.truth.areas).flat_map(|area| (first..=month).map(move |month| (area, month))).collect();
+        let text = |of: &dyn Fn(usize, u32) -> String| -> ArrayRef {
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|(area, month)| of(*area, *month))))
+        };
+        let number = |of: &dyn Fn(usize, u32) -> i64| -> ArrayRef {
+            Arc::new(Int64Array::from_iter_values(rows.iter().map(|(area, month)| of(*area, *month))))
+        };
+        let of = |name: &'static str| Table::named(name).expect(name);
+        #[allow(clippy::cast_possible_truncation, reason = "spells")]
+        let columns: BTreeMap<&str, ArrayRef> = [
+            ("indicator", text(&|_, _| SHARE.to_owned())),
+            ("area_kind", text(&|_, _| "jobcentre".to_owned())),
+            ("area", text(&|area, _| Self::code(area))),
+            ("benefit", text(&|_, _| "cash".to_owned())),
+            ("period", text(&|_, month| Self::end(month).format("%Y-%m").to_string())),
+            ("breakdown", text(&|_, _| "total".to_owned())),
+            ("breakdown_value", text(&|_, _| "total".to_owned())),
+            (
+                "value",
+                Arc::new(Float64Array::from_iter_values(
+                    rows.iter().map(|(area, month)| self.micro(*area, *month) as f64 / 1_000_000.0),
+                )) as ArrayRef,
+            ),
+            ("numerator", number(&|area, month| self.counts[area][month as usize])),
+            ("denominator", number(&|area, _| self.truth.sizes[area % 3] as i64)),
+            ("unit", text(&|_, _| "percent".to_owned())),
+            ("status", text(&|_, _| "final".to_owned())),
+            ("known_at", {
+                let instants = TimestampMicrosecondArray::from(vec![0; rows.len()]);
+                Arc::new(instants.with_timezone("UTC"))
+            }),
+            ("epoch", number(&|_, _| 1)),
+        ]
+        .into();
+        let shown = of("local_indicators").schema();
+        let columns = shown.fields().iter().map(|field| columns[field.name().as_str()].clone()).collect();
+        let shown = RecordBatch::try_new(shown, columns).expect("rows");
+        let kept: BTreeMap<&'static str, RecordBatch> = model
+            .made(Making::AfterMonths)
+            .filter(|made| !MADE.contains(&made.name.as_str()))
+            .map(|made| {
+                let table = Table::named(&made.name).expect("a contract");
+                (table.name, RecordBatch::new_empty(table.schema()))
+            })
+            .collect();
+        let tables = [("freshness", RecordBatch::new_empty(of("freshness").schema()))].into();
+        let months = [("local_indicators", vec![shown])].into();
+        let made = model.evaluate_after_months(&tables, &months, as_of, &kept).await.expect("tables");
+        made["local_drift"].clone()
+    }
+
     /// The state of each area in each month after the zero point, as it was said when that month was the newest.
     ///
     /// # Panics
@@ -180,17 +313,10 @@ impl World {
         let model = self.model();
         let mut states = vec![Vec::new(); self.truth.areas];
         for month in HISTORY + 1..=HISTORY + WAY {
-            let as_of = Self::end(month) + Days::new(20);
-            let inputs = TableInputs {
-                disclosed: self.disclosed(month + 1),
-                public: model.empty_public().await.expect("empty inputs"),
-                deliveries: RecordBatch::new_empty(delivery::schema()),
-                as_of,
-                evaluated_at: noon(as_of),
-                kept: BTreeMap::new(),
+            let targets = match self.truth.figures {
+                Figures::Counts => self.targets(&model, month).await,
+                Figures::Shares => self.local_drift(&model, month).await,
             };
-            let tables = model.evaluate_tables(inputs).await.expect("tables");
-            let targets = &tables["targets"];
             let text = |name: &str| targets.column_by_name(name).expect(name).as_string::<i32>();
             let newest = targets.column_by_name("newest").expect("newest").as_boolean();
             for row in (0..targets.num_rows()).filter(|row| newest.value(*row)) {

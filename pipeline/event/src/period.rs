@@ -64,6 +64,22 @@ impl Period {
             Self::Day(d) => d.to_string(),
         }
     }
+
+    /// The period of a published table's text; `None` if [`Self::published`] never writes it so.
+    pub fn from_published(text: &str) -> Option<Self> {
+        let (year, rest) = text.split_at_checked(4)?;
+        let written = match rest.strip_prefix('-') {
+            None if rest.is_empty() => year.to_owned(),
+            None => return None,
+            Some(rest) => match (rest.as_bytes(), rest.split_once('-')) {
+                ([b'Q', ..], _) => format!("{year}K{}", &rest[1..]),
+                ([b'W', ..], _) => format!("{year}U{}", &rest[1..]),
+                (_, None) => format!("{year}M{rest}"),
+                (_, Some((month, day))) => format!("{year}M{month}D{day}"),
+            },
+        };
+        written.parse().ok().filter(|period: &Self| period.published() == text)
+    }
 }
 
 /// A date as Arrow's `Date32` counts it.
@@ -156,6 +172,7 @@ mod tests {
             let period: Period = text.parse().expect(text);
             assert_eq!(period.to_string(), canonical);
             assert_eq!(period.published(), published);
+            assert_eq!(Period::from_published(published), Some(period));
             assert_eq!(period.first_day().to_string(), first, "{text}");
             assert_eq!(period.last_day().to_string(), last, "{text}");
             let epoch = NaiveDate::from_ymd_opt(1970, 1, 1).expect("date");
@@ -183,6 +200,22 @@ mod tests {
             "2026-07",
         ] {
             assert!(bad.parse::<Period>().is_err(), "{bad:?}");
+        }
+        for bad in [
+            "",
+            "202",
+            "2026M07",
+            "2026K1",
+            "2026-7",
+            "2026-13",
+            "2026-Q01",
+            "2026-Q5",
+            "2026-",
+            "2026-07-",
+            "2026-02-30",
+            "２０２６",
+        ] {
+            assert_eq!(Period::from_published(bad), None, "{bad:?}");
         }
     }
 }

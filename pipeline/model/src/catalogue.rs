@@ -26,7 +26,7 @@ use crate::clauses;
 use crate::error::{ModelError, Problem, nearest};
 use crate::header::{self, Better, Header};
 use crate::persons::Cells;
-use crate::{reference, theory};
+use crate::{like, reference, theory};
 
 /// The layer of a model; the order is the way of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -240,7 +240,12 @@ impl Model {
                 problems.push(at(file, 0, format!("expected a folder of {folders} or reference")));
                 continue;
             };
-            match load_model(file, layer, name) {
+            let loaded = match like::expanded(file, &files) {
+                Ok(None) => load_model(file, layer, name),
+                Ok(Some(expanded)) => load_model(&expanded, layer, name),
+                Err(problem) => Err(vec![problem]),
+            };
+            match loaded {
                 Ok(model) => match models.get(&model.name) {
                     Some(other) => {
                         problems.push(at(file, 0, format!("the name is taken by {}", other.path)));

@@ -6,6 +6,8 @@
 //! | `month_share(amount, from, to, month)` | a month's share of an amount |
 //! | `monday_of(day)`, `week_share(amount, from, to, monday)` | the same by weeks |
 //! | `month_text(month)` | `2026-07` |
+//! | `period_month(period)` | the month of a published period, `2026-07`; null if it is none |
+//! | `period_last(period)` | the last day of a published period, `2026`, `2026-Q3`, `2026-07`, `2026-W05` or `2026-03-03`; null for any other text |
 //! | `poisson_at_least(x, mean)`, `poisson_at_most(x, mean)`, `poisson_quantile(q, mean)`, `normal_cdf(z)`, `binomial_at_least(x, n, p)`, `binomial_at_most(x, n, p)`, `binomial_quantile(q, n, p)` | see [`crate::chance`] |
 //! | `union_of_intervals(from, to, rank, label)` | an aggregate: disjoint runs of days with the label of the highest-ranked interval over each day, as a list of structs `from_day`, `to_day`, `label` |
 //!
@@ -32,6 +34,9 @@ use datafusion::logical_expr::{
 };
 use datafusion::prelude::SessionContext;
 
+use rettidig_event::period::Period;
+
+use crate::persons::day_of;
 use crate::{calendar, chance};
 
 /// The scalar functions.
@@ -45,6 +50,10 @@ pub fn scalar_functions() -> Vec<ScalarUDF> {
         integers("monday_of", |[day]| calendar::monday_of(day)),
         integers("week_share", |[amount, from, to, monday]| calendar::week_share(amount, from, to, monday)),
         month_text(),
+        of_period("period_month", |period| {
+            matches!(period, Period::Month(..)).then(|| calendar::month_of(day_of(period.last_day())))
+        }),
+        of_period("period_last", |period| Some(day_of(period.last_day()))),
         floats("poisson_at_least", |[x, mean]| chance::poisson_at_least(x, mean)),
         floats("poisson_at_most", |[x, mean]| chance::poisson_at_most(x, mean)),
         floats("poisson_quantile", |[q, mean]| chance::poisson_quantile(q, mean)),
@@ -110,6 +119,17 @@ fn month_text() -> ScalarUDF {
         Ok(ColumnarValue::Array(Arc::new(texts)))
     };
     create_udf("month_text", vec![DataType::Int64], DataType::Utf8, Volatility::Immutable, Arc::new(invoke))
+}
+
+/// A function of a period as it is published; null for any other text.
+fn of_period(name: &str, function: fn(Period) -> Option<i64>) -> ScalarUDF {
+    let invoke = move |arguments: &[ColumnarValue]| {
+        let arrays = ColumnarValue::values_to_arrays(arguments)?;
+        let periods = arrays[0].as_string::<i32>();
+        let value = |text: Option<&str>| text.and_then(Period::from_published).and_then(function);
+        Ok(ColumnarValue::Array(Arc::new(periods.iter().map(value).collect::<Int64Array>())))
+    };
+    create_udf(name, vec![DataType::Utf8], DataType::Int64, Volatility::Immutable, Arc::new(invoke))
 }
 
 /// An interval of a group: its group, its days, its rank, its label.

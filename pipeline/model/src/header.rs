@@ -69,9 +69,20 @@ pub struct Header {
     pub lag_today: Option<String>,
     /// P: how late it is here, likewise.
     pub lag_here: Option<String>,
+    /// T: the same statement as that of another table, over other inputs.
+    pub like: Option<Like>,
 }
 
-const KEYS: [&str; 18] = [
+/// A table that is made like another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Like {
+    /// The other table.
+    pub table: String,
+    /// What the other one reads, and what is read in its place.
+    pub with: BTreeMap<String, String>,
+}
+
+const KEYS: [&str; 20] = [
     "layer",
     "grain",
     "unit",
@@ -90,6 +101,8 @@ const KEYS: [&str; 18] = [
     "better",
     "lag_today",
     "lag_here",
+    "like",
+    "with",
 ];
 
 /// Keys that only an indicator (layer P) may and must have. `counts`, `lag_today` and `lag_here` it may have.
@@ -166,6 +179,22 @@ pub fn parse(file: &str, text: &str) -> Result<Header, Vec<Problem>> {
     if let (true, Some((line, _))) = (public && layer > Layer::Local, values.get("public")) {
         problem(*line, "only staging and local models can be public".to_owned());
     }
+    if let (true, Some((line, _))) = (layer != Layer::Table, values.get("like")) {
+        problem(*line, "only tables (layer T) can be like another one".to_owned());
+    }
+    let mut with = BTreeMap::new();
+    for pair in list("with") {
+        match pair.split_once(" as ") {
+            Some((read, instead)) => drop(with.insert(read.trim().to_owned(), instead.trim().to_owned())),
+            None => problem(
+                values["with"].0,
+                format!("with: expected pairs such as `comparisons as local_history`, got {pair:?}"),
+            ),
+        }
+    }
+    if values.contains_key("like") != values.contains_key("with") {
+        problem(1, "the header keys like and with belong together".to_owned());
+    }
     let header = Header {
         layer,
         grain: list("grain"),
@@ -185,6 +214,7 @@ pub fn parse(file: &str, text: &str) -> Result<Header, Vec<Problem>> {
         better,
         lag_today: values.get("lag_today").map(|(_, value)| (*value).to_owned()),
         lag_here: values.get("lag_here").map(|(_, value)| (*value).to_owned()),
+        like: values.get("like").map(|(_, table)| Like { table: (*table).to_owned(), with }),
     };
     if problems.is_empty() { Ok(header) } else { Err(problems) }
 }

@@ -15,6 +15,7 @@ pub mod error;
 pub mod evaluation;
 pub mod functions;
 pub mod header;
+mod like;
 pub mod local;
 pub mod membership;
 pub mod persons;

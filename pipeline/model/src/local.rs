@@ -29,8 +29,8 @@ use crate::session::Session;
 
 const TOTAL: &str = "total";
 
-/// Months that indicators of persons are shown for: a year with the one before it, until the August after both.
-const LOCAL_MONTHS: i64 = 32;
+/// Months that indicators of persons are shown for: three whole years, which a season is learned from, and the one that runs.
+const LOCAL_MONTHS: i64 = 48;
 
 /// The months (since January 1970) that are shown on a day.
 pub fn local_months(as_of: NaiveDate) -> RangeInclusive<i64> {

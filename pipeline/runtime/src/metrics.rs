@@ -367,9 +367,9 @@ fn epoch_registry(snapshot: &Snapshot, now: DateTime<Utc>) -> Result<Registry, p
     if let Some(indicators) = snapshot.tables.get("indicators") {
         indicator_gauges(&registry, indicators)?;
     }
-    if let Some(targets) = snapshot.tables.get("targets") {
-        target_gauges(&registry, targets)?;
-    }
+    let targets: Vec<&RecordBatch> =
+        ["targets", "local_drift"].into_iter().filter_map(|table| snapshot.tables.get(table)).collect();
+    target_gauges(&registry, &targets)?;
     if let Some(freshness) = snapshot.tables.get("freshness") {
         source_gauges(&registry, freshness, now)?;
     }
@@ -464,7 +464,7 @@ fn indicator_gauges(registry: &Registry, indicators: &RecordBatch) -> Result<(),
     Ok(())
 }
 
-fn target_gauges(registry: &Registry, targets: &RecordBatch) -> Result<(), prometheus::Error> {
+fn target_gauges(registry: &Registry, tables: &[&RecordBatch]) -> Result<(), prometheus::Error> {
     let labels = ["indicator", "area_kind", "area", "benefit"];
     let make = |name: &str, help: &str| gauges(registry, name, help, &labels);
     let columns = [
@@ -490,8 +490,8 @@ fn target_gauges(registry: &Registry, targets: &RecordBatch) -> Result<(), prome
         "1 for the state that the area is in",
         &["indicator", "area_kind", "area", "benefit", "state"],
     )?;
-    let table = Table(targets);
-    for row in 0..targets.num_rows() {
+    let rows = tables.iter().flat_map(|table| (0..table.num_rows()).map(|row| (Table(table), row)));
+    for (table, row) in rows {
         if table.number("newest", row) != Some(1.0) {
             continue;
         }

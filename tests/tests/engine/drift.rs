@@ -37,6 +37,26 @@ async fn who_is_on_the_path_is_left_alone_and_who_leaves_it_is_found() {
     }
 }
 
+/// Goal: the same of percentages made from records of persons, which are judged by the same statement over what is shown of them.
+#[tokio::test]
+async fn percentages_of_spells_that_leave_their_path_are_found_and_no_others() {
+    let mut quiet = Verdict::default();
+    let world = World::new(1, Truth { areas: AREAS, ..Truth::of_shares() });
+    quiet.add(&world, &world.states().await);
+    let (months, said) = quiet.on_path.iter().fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1));
+    assert_eq!(months, 18 * 30);
+    assert!(said * 100 <= months, "{said} of {months} months of areas on their path are said to drift");
+
+    let mut off = Verdict::default();
+    let truth = Truth { areas: AREAS, off_by: 0.2, off_every: 4, ..Truth::of_shares() };
+    let world = World::new(2, truth);
+    off.add(&world, &world.states().await);
+    // What is shown of persons is 48 months, so a season has two years behind it and is told from chance later than an official one.
+    let in_half_a_year = |found: &Option<u32>| found.is_some_and(|months| months < 6);
+    assert!(!off.found[2].is_empty());
+    assert!(off.found[2].iter().all(in_half_a_year), "20 % off, 2,000 spells a month: {:?}", off.found[2]);
+}
+
 /// Tårnby and Dragør have one jobcentre, København has its own.
 const MUNICIPALITIES: [i32; 3] = [185, 155, 101];
 /// Months of the history, from January 2023, and those that come in random order after it.

@@ -219,6 +219,13 @@ pub(super) const TABLES: &[Table] = &[
                 "column unit",
                 "95th percentile of the settled value",
             ),
+            maybe(
+                "denominator",
+                "nævner",
+                Kind::Integer,
+                "",
+                "what a percentage is of, where it is published",
+            ),
         ],
     },
     Table {

@@ -9,12 +9,12 @@ pub(super) const TABLES: &[Table] = &[
     Table {
         name: "local_indicators",
         danish: "Indikatorer fra kommunale systemer",
-        danish_description: "Den nyeste værdi af hver indikator, der er dannet af udbetalinger, sager og lønninger, for de nyeste 32 måneder",
+        danish_description: "Den nyeste værdi af hver indikator, der er dannet af udbetalinger, sager og lønninger, for de nyeste 48 måneder",
         version: 1,
         changes: Changes::Delivery,
         measure: Some("value"),
         closed: false,
-        description: "The newest value of every indicator made from payments, cases and wages, for the newest 32 months",
+        description: "The newest value of every indicator made from payments, cases and wages, for the newest 48 months",
         grain: &["period", "indicator", "area_kind", "area", "benefit", "breakdown", "breakdown_value"],
         columns: &[
             INDICATOR,

@@ -154,7 +154,7 @@ pub(super) async fn find(
         let rows = asked.rows(store, newest, place).await?;
         hides_a_member |= rows.as_ref().is_some_and(|rows| asked.hides_a_member(rows, members));
         let shows = rows.and_then(|rows| asked.shows(&rows)).ok_or_else(|| {
-            let remedy = "look for it with `rettidig query \"SELECT … FROM local_indicators\"`; the newest 32 months are there";
+            let remedy = "look for it with `rettidig query \"SELECT … FROM local_indicators\"`; the newest 48 months are there";
             question.stop(format!("no value of {} is shown for this area and benefit", asked.period(place)), remedy)
         })?;
         shown.push(shows);

@@ -22,7 +22,8 @@ const BENEFITS: &str = "SELECT benefit, max(period) AS newest, max(more_own) AS 
 const SCORECARD: &str =
     "SELECT * FROM scorecard WHERE jobcentre = $area AND benefit = $benefit ORDER BY period DESC LIMIT 1";
 
-const TARGETS: &str = "SELECT * FROM targets WHERE area_kind = 'jobcentre' AND area = $area ORDER BY indicator, benefit, period";
+const TARGETS: &str = "SELECT * FROM (SELECT * FROM targets UNION ALL SELECT * FROM local_drift) AS targets \
+     WHERE area_kind = 'jobcentre' AND area = $area ORDER BY indicator, benefit, period";
 
 const LOCAL_TARGETS: &str = "SELECT area_kind, area, indicator, benefit, period, zero_value, target_value, target_date, direction, owner, \
      value, status, expected, realised_ratio, deviation, state FROM local_targets \

@@ -9,12 +9,15 @@ use super::{Body, Fault, Link, Page, places};
 
 /// Who drifts, the farthest beyond its limit first. What is late or incomplete is told apart: it says nothing about the labour market.
 const DRIFTING: &str = "SELECT area, indicator, benefit, period, value, status, level, expected_level, lower_limit, upper_limit, \
-     direction, p_value, probability, level / expected_level - 1 AS beyond FROM targets \
+     direction, p_value, probability, level / expected_level - 1 AS beyond \
+     FROM (SELECT * FROM targets UNION ALL SELECT * FROM local_drift) AS targets \
      WHERE newest AND area_kind = 'jobcentre' AND state = 'drifting' ORDER BY p_value, area, indicator";
 
-const STATES: &str = "SELECT state, count(*) AS targets, count(DISTINCT area) AS areas FROM targets WHERE newest GROUP BY state ORDER BY state";
+const STATES: &str = "SELECT state, count(*) AS targets, count(DISTINCT area) AS areas \
+     FROM (SELECT * FROM targets UNION ALL SELECT * FROM local_drift) AS targets WHERE newest GROUP BY state ORDER BY state";
 
-const NOT_JUDGED: &str = "SELECT area_kind, area, indicator, period, state FROM targets \
+const NOT_JUDGED: &str = "SELECT area_kind, area, indicator, period, state \
+     FROM (SELECT * FROM targets UNION ALL SELECT * FROM local_drift) AS targets \
      WHERE newest AND state IN ('incomplete', 'source_late', 'insufficient') ORDER BY state, area, indicator";
 
 const FRESHNESS: &str = "SELECT f.source, f.newest_event, f.published, f.age_seconds, f.official_lag_days, f.newest_period_end, f.next_due, \

@@ -1,0 +1,8 @@
+-- layer: T
+-- grain: area_kind, area, indicator, benefit, period
+-- unit: adjusted and underlying in the unit of the indicator; jump as a ratio; growth and spread as logarithms a month
+-- why: figures of persons without their season, how much they jump from month to month, and how they have moved for a year
+-- danish: Sæsonkorrigerede egne tal
+-- source: as sql/tables/adjusted.sql
+-- like: adjusted
+-- with: comparisons as local_history, ref_targets as ref_local_targets, seasons as local_seasons

@@ -1,0 +1,8 @@
+-- layer: T
+-- grain: area_kind, area, indicator, benefit, period
+-- unit: values in the unit of the indicator, ratios and probabilities as fractions
+-- why: where each area stands on the path to a target for a figure of persons, how likely it is to get there, and whether it drifts
+-- danish: Afvigelse fra resultatmål på egne tal
+-- source: as sql/tables/targets.sql
+-- like: targets
+-- with: comparisons as local_history, ref_targets as ref_local_targets, seasons as local_seasons, adjusted as local_adjusted

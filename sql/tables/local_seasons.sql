@@ -1,0 +1,8 @@
+-- layer: T
+-- grain: area_kind, area, indicator, benefit, month_of_year
+-- unit: factor as a ratio, years as a count
+-- why: how much a month of the year usually lies above or below its year, from what is shown of persons
+-- danish: Sæsonudsving i egne tal
+-- source: as sql/tables/seasons.sql
+-- like: seasons
+-- with: comparisons as local_history, ref_targets as ref_local_targets
