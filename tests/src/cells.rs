@@ -117,7 +117,8 @@ pub async fn of_epoch(store: &Store, model: &Arc<Model>, manifest: &Manifest) ->
 /// The cells that the oracle has, too: without those that are only steps on the way, and without the sums by area.
 pub fn comparable(mut cells: Shown) -> Shown {
     cells.retain(|name, _| {
-        !matches!(name.as_str(), "spell_changes" | "survival_starts") && !name.starts_with("area_")
+        !matches!(name.as_str(), "spell_changes" | "duration_changes" | "survival_starts")
+            && !name.starts_with("area_")
     });
     cells
 }

@@ -47,7 +47,7 @@ pub type Cells = BTreeMap<String, BTreeMap<Vec<String>, Vec<i64>>>;
 pub type Measure = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The measures in the order of the contract.
-pub const MEASURES: [Measure; 18] = [
+pub const MEASURES: [Measure; 19] = [
     (
         "covered",
         &["municipality", "benefit", "month", "breakdown", "breakdown_value"],
@@ -64,6 +64,7 @@ pub const MEASURES: [Measure; 18] = [
         &["municipality", "benefit", "month", "breakdown", "breakdown_value"],
         &["open_start", "open_end", "running_days", "running_spells"],
     ),
+    ("running_durations", &["municipality", "benefit", "month", "duration_band"], &["spells"]),
     ("ended_durations", &["municipality", "benefit", "month", "duration_band"], &["spells", "days"]),
     ("benefit_moves", &["municipality", "benefit", "month", "next_benefit"], &["spells"]),
     ("long_sickness", &["municipality", "month"], &["long_sickness"]),

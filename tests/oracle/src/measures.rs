@@ -188,7 +188,7 @@ fn count_flows(facts: &Facts, spell: &Spell, tally: &mut Tally) {
     }
 }
 
-/// `spell_stocks`, `labour_reserve` and `long_sickness`: every month from the spell's first to that of the as-of date.
+/// `spell_stocks`, `running_durations`, `labour_reserve` and `long_sickness`: every month from the spell's first to that of the as-of date.
 fn count_stocks(facts: &Facts, spell: &Spell, tally: &mut Tally) {
     let values = facts.breakdowns(month_of(spell.first));
     let sickness = benefit::number_of("sickness");
@@ -209,6 +209,10 @@ fn count_stocks(facts: &Facts, spell: &Spell, tally: &mut Tally) {
                 [i64::from(open_start), i64::from(open_end), running, i64::from(open_end)],
             );
         }
+        if open_end {
+            let grain = [municipality, Part::Benefit(spell.benefit), Part::Month(month), Text(band(running))];
+            tally.add("running_durations", grain, [1]);
+        }
         if unemployed.contains(&Some(spell.benefit)) && running > 91 {
             tally.add("labour_reserve", [municipality, Part::Month(month)], [1]);
         }
@@ -222,16 +226,21 @@ fn grain_of_end(spell: &Spell) -> [Part; 3] {
     [Municipality(spell.last_municipality), Part::Benefit(spell.benefit), Part::Month(month_of(spell.last))]
 }
 
-/// `ended_durations`.
-fn count_duration(spell: &Spell, tally: &mut Tally) {
-    let band = match spell.days() / 7 {
+/// The band of whole weeks that so many days lie in.
+fn band(days: i64) -> &'static str {
+    match days / 7 {
         ..5 => "0-4",
         5..14 => "5-13",
         14..27 => "14-26",
         27..53 => "27-52",
         53..105 => "53-104",
         105.. => "105+",
-    };
+    }
+}
+
+/// `ended_durations`.
+fn count_duration(spell: &Spell, tally: &mut Tally) {
+    let band = band(spell.days());
     let [municipality, benefit, month] = grain_of_end(spell);
     tally.add("ended_durations", [municipality, benefit, month, Text(band)], [1, spell.days()]);
 }

@@ -203,7 +203,7 @@ fn oracles(name: &str) -> Option<&str> {
     match name {
         "contacts_held" => Some("contacts"),
         "danish_tests" => Some("language_tests"),
-        "spell_changes" | "survival_starts" | LOCAL => None,
+        "spell_changes" | "duration_changes" | "survival_starts" | LOCAL => None,
         _ if name.starts_with("area_") => None,
         _ => Some(name),
     }
