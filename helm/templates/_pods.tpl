@@ -87,8 +87,8 @@ env:
 
 {{/*
 The pod of a part of the work. Liveness asks whether the process answers, never whether Kafka does: an outage of the
-broker must not restart anything. Only a committer that has an epoch open answers /readyz, and web that shows one; the others
-are ready when they run.
+broker must not restart anything. A worker and a committer are ready when they have their place in their group, be it to wait, web
+when it shows an epoch, connectors when they run; what has been reached once is not taken back.
 */}}
 {{- define "rettidig.pod" -}}
 {{- $role := (index (include "rettidig.roles" . | fromYaml) .values).role -}}
@@ -98,7 +98,7 @@ are ready when they run.
 {{- $probe := dict "port" "http" -}}
 {{- if and $isWeb (eq (include "rettidig.webScheme" .root) "https") }}{{ $_ := set $probe "scheme" "HTTPS" }}{{ end -}}
 {{- $alive := merge (dict "path" "/healthz") $probe -}}
-{{- $ready := merge (dict "path" (ternary "/readyz" "/healthz" (has $role (list "committer" "web")))) $probe -}}
+{{- $ready := merge (dict "path" "/readyz") $probe -}}
 metadata:
   {{- include "rettidig.podMetadata" (merge (dict "component" $role "checksum" (printf "%s%s" (include "rettidig.config" .) (toYaml $of.files) | sha256sum)) .) | nindent 2 }}
 spec:

@@ -161,12 +161,17 @@ fn roles(
         limits: Limits::default(),
         kafka: kafka.clone(),
         instance: None,
+        joined: Arc::default(),
     };
     let sender = watch::Sender::new(None);
     let snapshots = sender.subscribe();
     let mut running = Vec::new();
     for number in 1..=workers {
-        let setting = Setting { instance: Some(format!("worker-{workers}-{number}")), ..setting.clone() };
+        let setting = Setting {
+            instance: Some(format!("worker-{workers}-{number}")),
+            joined: Arc::default(),
+            ..setting.clone()
+        };
         running.push(tokio::spawn(async move {
             run_worker(&setting, &CancellationToken::new(), &mut |_| {}).await.expect("it goes on");
         }));

@@ -15,7 +15,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -29,7 +29,7 @@ use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::recompute::recompute;
 use rettidig_runtime::{Engine, Snapshot, Store, Worker};
 use rettidig_serve::access::{Access, Reader};
-use rettidig_serve::{Door, Server, Shown};
+use rettidig_serve::{Door, Ready, Server, Shown};
 use rettidig_simulator::{SimulationOptions, payments_workload};
 use rettidig_tests::Stages;
 use tokio::sync::watch;
@@ -234,16 +234,16 @@ async fn serve(folder: PathBuf) -> anyhow::Result<()> {
     let kafka = KafkaConfig { brokers: broker.address().to_string(), ..KafkaConfig::default() };
     let metrics = Arc::new(Metrics::new()?);
     let engine = open(&data, &metrics).await?;
+    let ready: Arc<AtomicBool> = Arc::default();
     let shown = Shown {
         snapshots: engine.snapshots(),
         metrics,
         clock: Arc::new(ManualClock::new(NOW.parse()?)),
         folder: data,
-        ready: Arc::default(),
+        ready: Ready::Shows(Arc::clone(&ready)),
         model: Arc::new(Model::embedded()?),
         access: Access::all(Reader::Public),
     };
-    let ready = Arc::clone(&shown.ready);
     let server = Server::start(Door::plain((Ipv4Addr::LOCALHOST, 0).into()), shown).await?;
     println!("{} {}", server.address(), kafka.brokers);
     std::io::stdout().flush()?;

@@ -64,7 +64,7 @@ class Pods(unittest.TestCase):
             self.assertEqual({one["name"] for one in mounts}, volumes)
             self.assertEqual(len({one["mountPath"] for one in mounts}), len(mounts))
 
-    def test_liveness_asks_the_process_and_readiness_where_there_is_one_the_epoch(self):
+    def test_liveness_asks_the_process_and_readiness_whether_it_has_its_place(self):
         routes = re.findall(r'\.route\("([^"]+)"', source("pipeline/serve/src/routes.rs"))
         for case, name, pod in self.each():
             one = container(pod)
@@ -75,8 +75,7 @@ class Pods(unittest.TestCase):
             how = {"port": "http"} | ({"scheme": "HTTPS"} if (case, name) == ("persons", "web") else {})
             self.assertEqual(one["livenessProbe"]["httpGet"], {"path": "/healthz", **how})
             self.assertEqual(one["startupProbe"]["httpGet"], {"path": "/healthz", **how})
-            ready = "/readyz" if name in ("committer", "web") else "/healthz"
-            self.assertEqual(one["readinessProbe"]["httpGet"], {"path": ready, **how})
+            self.assertEqual(one["readinessProbe"]["httpGet"], {"path": "/readyz", **how})
             self.assertLessEqual({"/healthz", "/readyz", "/metrics"}, set(routes))
             listen = configuration(render("minimal"), "workers")["listen"]
             self.assertEqual(one["ports"][0], {"name": "http", "containerPort": int(listen.rsplit(":", 1)[1])})
@@ -104,8 +103,8 @@ class Pods(unittest.TestCase):
         self.assertEqual(sets["worker"]["spec"]["replicas"], 4)
         committer = of_kind(manifests, "Deployment")["committer"]["spec"]
         self.assertEqual(committer["replicas"], 3)
-        # Those that wait are not ready: a change that waited for them would never end.
-        self.assertEqual(committer["strategy"]["rollingUpdate"], {"maxUnavailable": "100%", "maxSurge": 0})
+        # Who waits is ready: one is replaced after the other.
+        self.assertEqual(committer["strategy"]["rollingUpdate"], {"maxUnavailable": 1, "maxSurge": 0})
         web = of_kind(manifests, "Deployment")["web"]["spec"]
         self.assertEqual(web["replicas"], 3)
         # The pages are there while they are changed.
@@ -183,10 +182,11 @@ class Services(unittest.TestCase):
                 limit = {key: budget["spec"][key] for key in set(budget["spec"]) - {"selector"}}
                 self.assertEqual(limit, {
                     "worker": {"maxUnavailable": 1},
+                    "committer": {"maxUnavailable": 1},
                     # Ready or not is up to the committers; see web.yaml.
                     "web": {"minAvailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow"},
                 }[name])
-            self.assertEqual(set(of_kind(manifests, "PodDisruptionBudget")), {"worker", "web"})
+            self.assertEqual(set(of_kind(manifests, "PodDisruptionBudget")), {"worker", "committer", "web"})
             for name, found in of_kind(manifests, "StatefulSet").items():
                 self.assertIn(found["spec"]["serviceName"].removeprefix(f"{NAME}-"), of_kind(manifests, "Service"), name)
         self.assertEqual(seen, set(expected))

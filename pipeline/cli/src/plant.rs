@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::Context;
 use rettidig_broker::{Broker, BrokerConfig};
@@ -12,10 +13,13 @@ use rettidig_event::{Clock, SystemClock};
 use rettidig_model::Model;
 use rettidig_runtime::kafka::{self, KafkaConfig};
 use rettidig_runtime::metrics::Metrics;
-use rettidig_runtime::{Engine, Store, Worker};
+use rettidig_runtime::{Engine, RuntimeError, Store, Worker};
 use rettidig_serve::access::Access;
 use rettidig_serve::sql::{Limits, SqlServer};
-use rettidig_serve::{Door, Router, Server, Shown};
+use rettidig_serve::{Door, Ready, Router, Server, Shown};
+
+/// Wait between two attempts.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// The folder of the connectors' cursors.
 pub fn cursors(folder: &Path) -> PathBuf {
@@ -109,7 +113,7 @@ impl Plant {
                 (Some(broker), KafkaConfig { brokers, ..KafkaConfig::default() })
             }
         };
-        kafka::create_topics(&kafka).await?;
+        again(async || kafka::create_topics(&kafka).await).await?;
         let engine =
             Engine::open(store, Arc::clone(&model), Arc::clone(&clock), Arc::clone(&metrics)).await?;
         let ready = Arc::new(AtomicBool::new(false));
@@ -118,7 +122,7 @@ impl Plant {
             metrics: Arc::clone(&metrics),
             clock,
             folder: folder.to_owned(),
-            ready: Arc::clone(&ready),
+            ready: Ready::Shows(Arc::clone(&ready)),
             model: Arc::clone(&model),
             access: doors.access.clone(),
         };
@@ -151,5 +155,18 @@ impl Plant {
             broker.shutdown().await?;
         }
         Ok(())
+    }
+}
+
+/// Does what may fail for a while until it does not: Kafka may be away, and topics that were just made have no leader for a moment.
+pub async fn again<T>(mut attempt: impl AsyncFnMut() -> Result<T, RuntimeError>) -> Result<T, RuntimeError> {
+    loop {
+        match attempt().await {
+            Err(error @ RuntimeError::Retry { .. }) => {
+                tracing::warn!(%error, "trying again");
+                tokio::time::sleep(AGAIN).await;
+            }
+            ended => return ended,
+        }
     }
 }

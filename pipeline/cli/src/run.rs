@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use anyhow::Context;
 use rettidig_connectors::driver::{self, CursorStore, RunLimits};
@@ -15,18 +14,15 @@ use rettidig_runtime::kafka::{self, KafkaConfig, KafkaSink, Part};
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::persons::Limits;
 use rettidig_runtime::roles::{Setting, run_committer, run_worker};
-use rettidig_runtime::{EpochReport, RuntimeError, Snapshot, Store, Worker};
-use rettidig_serve::{Router, Shown};
+use rettidig_runtime::{EpochReport, RuntimeError, Snapshot, Store};
+use rettidig_serve::{Ready, Router, Shown};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::output;
-use crate::plant::{self, Plant, Servers};
-
-/// Wait between two attempts to catch up.
-const CATCH_UP_AGAIN: Duration = Duration::from_millis(500);
+use crate::plant::{self, Plant, Servers, again};
 
 /// Which part of the work a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -86,14 +82,17 @@ async fn run_all(config: &Config, shutdown: &CancellationToken) -> anyhow::Resul
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let sources = Sources::of(config, &clock)?;
     let (doors, routes) = (config.doors().await?, sources.routes.clone());
-    let mut plant = Plant::start(&config.data, config.kafka(), doors, Arc::clone(&clock), routes).await?;
+    let mut plant = tokio::select! {
+        plant = Plant::start(&config.data, config.kafka(), doors, Arc::clone(&clock), routes) => plant?,
+        () = shutdown.cancelled() => return Ok(()),
+    };
     if config.kafka().is_none() {
         output::remark("embedded broker: for one small machine; production is Apache Kafka (kafka.brokers)");
     }
     output::remark(&format!("http://{}/metrics  /tables  /readyz", plant.address()));
     let mut connectors = sources.start(&plant.kafka, &plant.cursors, &plant.metrics, &clock, shutdown)?;
     tokio::select! {
-        caught_up = catch_up(&mut plant.worker) => {
+        caught_up = again(async || plant.worker.catch_up().await) => {
             if let Some(report) = caught_up? {
                 tracing::info!(epoch = report.epoch, events = report.events, "caught up");
             }
@@ -124,8 +123,10 @@ async fn run_connectors(config: &Config, shutdown: &CancellationToken) -> anyhow
     let metrics = Arc::new(Metrics::new().context("registering metrics")?);
     let snapshots = watch::Sender::new(None);
     let model = Arc::new(Model::embedded()?);
-    let server = serve(config, &snapshots, &metrics, &clock, &model, sources.routes.clone()).await?;
-    output::remark(&format!("connectors: http://{}/metrics", server.http.address()));
+    // A connector has no place among others: what it fetches waits for Kafka.
+    let ready = Ready::Works(Arc::new(AtomicBool::new(true)));
+    let server = serve(config, &snapshots, &metrics, &clock, &model, sources.routes.clone(), ready).await?;
+    output::remark(&format!("connectors: http://{}/metrics  /readyz", server.http.address()));
     let cursors = CursorStore::new(plant::cursors(&config.data));
     let mut connectors = sources.start(&cluster, &cursors, &metrics, &clock, shutdown)?;
     shutdown.cancelled().await;
@@ -147,19 +148,28 @@ async fn run_role(
         limits: Limits::default(),
         kafka: shared_cluster(config)?,
         instance,
+        joined: Arc::default(),
     };
     setting.metrics.observe_data_folder(&config.data);
     let snapshots = watch::Sender::new(None);
+    let ready = Ready::Works(Arc::clone(&setting.joined));
     let server =
-        serve(config, &snapshots, &setting.metrics, &setting.clock, &setting.model, Router::new()).await?;
+        serve(config, &snapshots, &setting.metrics, &setting.clock, &setting.model, Router::new(), ready)
+            .await?;
     let ended = match role {
         Role::Committer => {
             output::remark(&format!("committer: http://{}/metrics  /tables  /readyz", server.http.address()));
-            kafka::create_topics_of_roles(&setting.kafka).await?;
-            run_committer(&setting, &snapshots, shutdown, &mut told).await
+            let topics = || kafka::create_topics_of_roles(&setting.kafka);
+            tokio::select! {
+                made = again(topics) => match made {
+                    Ok(()) => run_committer(&setting, &snapshots, shutdown, &mut told).await,
+                    Err(error) => Err(error),
+                },
+                () = shutdown.cancelled() => Ok(()),
+            }
         }
         _ => {
-            output::remark(&format!("worker: http://{}/metrics", server.http.address()));
+            output::remark(&format!("worker: http://{}/metrics  /readyz", server.http.address()));
             run_worker(&setting, shutdown, &mut told).await
         }
     };
@@ -173,7 +183,8 @@ async fn run_web(config: &Config, shutdown: &CancellationToken) -> anyhow::Resul
     metrics.observe_data_folder(&config.data);
     let (model, store) = (Arc::new(Model::embedded()?), Store::local(&config.data)?);
     let snapshots = watch::Sender::new(None);
-    let server = serve(config, &snapshots, &metrics, &clock, &model, Router::new()).await?;
+    let ready = Ready::Shows(Arc::new(AtomicBool::new(true)));
+    let server = serve(config, &snapshots, &metrics, &clock, &model, Router::new(), ready).await?;
     output::remark(&format!("web: {}://{}/", config.scheme(), server.http.address()));
     if let Some(address) = server.sql_address() {
         output::remark(&format!("sql: {address}"));
@@ -190,6 +201,7 @@ async fn serve(
     clock: &Arc<dyn Clock>,
     model: &Arc<Model>,
     routes: Router,
+    ready: Ready,
 ) -> anyhow::Result<Servers> {
     let doors = config.doors().await?;
     let shown = Shown {
@@ -197,7 +209,7 @@ async fn serve(
         metrics: Arc::clone(metrics),
         clock: Arc::clone(clock),
         folder: config.data.clone(),
-        ready: Arc::new(AtomicBool::new(true)),
+        ready,
         model: Arc::clone(model),
         access: doors.access.clone(),
     };
@@ -268,19 +280,6 @@ impl Sources {
             });
         }
         Ok(connectors)
-    }
-}
-
-/// Catches up. What may pass is tried again: topics that were just made have no leader for a moment.
-async fn catch_up(worker: &mut Worker) -> Result<Option<EpochReport>, RuntimeError> {
-    loop {
-        match worker.catch_up().await {
-            Err(error @ RuntimeError::Retry { .. }) => {
-                tracing::warn!(%error, "trying again");
-                tokio::time::sleep(CATCH_UP_AGAIN).await;
-            }
-            ended => return ended,
-        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `/metrics` | Prometheus exposition, one epoch |
 //! | `/healthz` | the process runs |
-//! | `/readyz` | an epoch is there and the worker has caught up once |
+//! | `/readyz` | the process has begun its work, see [`Ready`] |
 //! | `/tables` | names, rows and checksums of the newest epoch, JSON |
 //! | `/tables/<table>.parquet` | the file of the newest epoch: `ETag`, ranges, `HEAD`, `If-None-Match` |
 //! | `/tables/_epoch.json` | the marker of the newest epoch |
@@ -49,6 +49,15 @@ use crate::access::{Access, Reader};
 use crate::tls::Tls;
 use crate::view::View;
 
+/// When a process is ready; what has been reached once is not taken back, so an outage of Kafka moves nobody.
+#[derive(Debug, Clone)]
+pub enum Ready {
+    /// As soon as it shows an epoch and this is set: it has caught up since the start.
+    Shows(Arc<AtomicBool>),
+    /// As soon as this is set: it has its place among the others.
+    Works(Arc<AtomicBool>),
+}
+
 /// What the server shows.
 #[derive(Clone)]
 pub struct Shown {
@@ -60,8 +69,8 @@ pub struct Shown {
     pub clock: Arc<dyn Clock>,
     /// The data folder.
     pub folder: PathBuf,
-    /// Whether the worker has caught up since the start.
-    pub ready: Arc<AtomicBool>,
+    /// What `/readyz` says.
+    pub ready: Ready,
     /// The model, for names and descriptions.
     pub model: Arc<Model>,
     /// Who may read what.

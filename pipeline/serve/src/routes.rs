@@ -20,7 +20,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::access::{self, Reader};
-use crate::{Door, Shown, files, forms, newest};
+use crate::{Door, Ready, Shown, files, forms, newest};
 
 /// Time a request may take.
 const TIME: Duration = Duration::from_secs(60);
@@ -88,12 +88,15 @@ async fn metrics(State(shown): State<Shown>) -> Response {
 }
 
 async fn ready(State(shown): State<Shown>) -> Response {
-    match newest(&shown) {
-        Some(snapshot) if shown.ready.load(Ordering::Acquire) => {
+    let not_yet = |why: &'static str| (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
+    match (&shown.ready, newest(&shown)) {
+        (Ready::Shows(caught_up), Some(snapshot)) if caught_up.load(Ordering::Acquire) => {
             format!("epoch {}\n", snapshot.manifest.epoch).into_response()
         }
-        Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "catching up with the topics\n").into_response(),
-        None => (StatusCode::SERVICE_UNAVAILABLE, "no epoch has been committed yet\n").into_response(),
+        (Ready::Shows(_), Some(_)) => not_yet("catching up with the topics\n"),
+        (Ready::Shows(_), None) => not_yet("no epoch has been committed yet\n"),
+        (Ready::Works(begun), _) if begun.load(Ordering::Acquire) => "at work\n".into_response(),
+        (Ready::Works(_), _) => not_yet("waiting for Kafka, or for a place in the group\n"),
     }
 }
 

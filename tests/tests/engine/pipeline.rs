@@ -22,7 +22,7 @@ use rettidig_runtime::kafka::{KafkaConfig, KafkaSink, create_topics};
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::{Engine, RuntimeError, Store, Worker};
 use rettidig_serve::access::{Access, Reader};
-use rettidig_serve::{Door, Server, Shown};
+use rettidig_serve::{Door, Ready, Server, Shown};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -134,7 +134,7 @@ async fn an_event_produced_by_hand_shows_in_table_gauge_and_over_http() {
             metrics,
             clock: Arc::new(SystemClock),
             folder: folder.path().to_owned(),
-            ready: Arc::new(AtomicBool::new(true)),
+            ready: Ready::Shows(Arc::new(AtomicBool::new(true))),
             model: Arc::new(Model::embedded().expect("the model")),
             access: Access::all(Reader::Public),
         };

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -66,6 +67,7 @@ impl Fleet {
             limits: SMALL,
             kafka,
             instance: None,
+            joined: Arc::default(),
         };
         let snapshots = watch::Sender::new(None);
         Self { setting, clock, snapshots, workers: Vec::new(), committers: Vec::new(), started: 0 }
@@ -74,7 +76,8 @@ impl Fleet {
     /// The setting of one more process: its files of the moment are its own.
     fn next(&mut self) -> Setting {
         self.started += 1;
-        Setting { instance: Some(format!("process-{}", self.started)), ..self.setting.clone() }
+        let instance = Some(format!("process-{}", self.started));
+        Setting { instance, joined: Arc::default(), ..self.setting.clone() }
     }
 
     fn start_worker(&mut self) {
@@ -85,12 +88,15 @@ impl Fleet {
         }));
     }
 
-    fn start_committer(&mut self) {
+    /// Starts one more; what is given is set once it has its place in the group.
+    fn start_committer(&mut self) -> Arc<AtomicBool> {
         let (setting, snapshots) = (self.next(), self.snapshots.clone());
+        let joined = Arc::clone(&setting.joined);
         self.committers.push(tokio::spawn(async move {
             let ended = run_committer(&setting, &snapshots, &CancellationToken::new(), &mut |_| {}).await;
             ended.expect("a committer goes on for ever");
         }));
+        joined
     }
 
     /// Gives a process up wherever it is.
@@ -230,7 +236,7 @@ async fn run(seed: u64, persons: usize) {
         }
         match piece {
             1 | 2 => fleet.start_worker(),
-            3 => fleet.start_committer(),
+            3 => drop(fleet.start_committer()),
             // In the middle of what they do.
             5 => Fleet::end(fleet.workers.remove(0)).await,
             // Somebody has slept through what came after.
@@ -349,4 +355,35 @@ async fn with_a_rebalance_every_second_of_apache_kafka_nothing_is_lost_and_nothi
         Apache::start_with(1, &Settings { properties, ..Settings::default() }).expect("Apache Kafka");
     rebalance_every_second(KafkaConfig { brokers: broker.bootstrap(), ..impatient() }, "on Apache Kafka")
         .await;
+}
+
+/// Goal: a committer that waits is ready, as the elected one is, so that they can be replaced one by one. Method: two of them; each is told
+/// once that it has its place in the group, and one of them only has something to commit.
+async fn who_waits_has_its_place(kafka: KafkaConfig, what: &str) {
+    let folder = tempfile::tempdir().expect("folder");
+    let today: NaiveDate = "2026-02-20".parse().expect("date");
+    let mut fleet = Fleet::new(&folder.path().join("data"), kafka, today).await;
+    let joined = [fleet.start_committer(), fleet.start_committer()];
+    let both = async {
+        while !joined.iter().all(|joined| joined.load(Ordering::Acquire)) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, both)
+        .await
+        .unwrap_or_else(|_| panic!("{what}: {joined:?} have their places"));
+    assert!(fleet.committers.iter().all(|committer| !committer.is_finished()), "{what}: both go on");
+    for committer in fleet.committers.drain(..) {
+        Fleet::end(committer).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_committer_that_waits_has_its_place_in_the_group() {
+    let folder = tempfile::tempdir().expect("folder");
+    let (broker, kafka) = cluster(folder.path());
+    who_waits_has_its_place(kafka, "embedded broker").await;
+    broker.shutdown().await.expect("broker");
+    let apache = Apache::start_with(1, &Settings::default()).expect("Apache Kafka");
+    who_waits_has_its_place(KafkaConfig { brokers: apache.bootstrap(), ..impatient() }, "Apache Kafka").await;
 }

@@ -5,6 +5,8 @@
 //! together: members share out the partitions of one topic, which stand for all.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance, StreamConsumer};
@@ -28,7 +30,10 @@ const DEFAULTS: [(&str, &str); 3] = [
 pub type Share = Result<BTreeSet<i32>, String>;
 
 /// Notes what is given and taken.
-struct Context(watch::Sender<Share>);
+struct Context {
+    share: watch::Sender<Share>,
+    joined: Arc<AtomicBool>,
+}
 
 impl ClientContext for Context {}
 
@@ -40,7 +45,7 @@ impl ConsumerContext for Context {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Revoke(list) = rebalance {
             let gone = numbers(list);
-            self.0.send_modify(|share| {
+            self.share.send_modify(|share| {
                 if let Ok(owned) = share {
                     owned.retain(|partition| !gone.contains(partition));
                 }
@@ -54,8 +59,10 @@ impl ConsumerContext for Context {
             if let Err(error) = consumer.pause(list) {
                 tracing::warn!(%error, "partitions of the group are not paused: messages are read in vain");
             }
+            // Who is given nothing has its place in the group, too.
+            self.joined.store(true, Ordering::Release);
             let new = numbers(list);
-            self.0.send_modify(|share| {
+            self.share.send_modify(|share| {
                 if let Ok(owned) = share {
                     owned.extend(new);
                 }
@@ -72,7 +79,8 @@ pub struct Membership {
 
 impl Membership {
     /// Joins a group that shares out the partitions of a topic. With an `instance`, a name that stays the same when the
-    /// process is started again, a restart within the session's time moves nothing.
+    /// process is started again, a restart within the session's time moves nothing. `joined` is set once the group has given
+    /// this member its share, be it nothing.
     ///
     /// # Errors
     /// [`RuntimeError::Stop`] if the settings are wrong.
@@ -81,6 +89,7 @@ impl Membership {
         group: &str,
         topic: &str,
         instance: Option<&str>,
+        joined: Arc<AtomicBool>,
     ) -> Result<Self, RuntimeError> {
         let stop = |error| {
             RuntimeError::stop(
@@ -99,7 +108,8 @@ impl Membership {
         client.set("group.id", group).set("enable.auto.commit", "false").set("auto.offset.reset", "latest");
         let (sender, share) = watch::channel(Ok(BTreeSet::new()));
         let lost = sender.clone();
-        let consumer: StreamConsumer<Context> = client.create_with_context(Context(sender)).map_err(stop)?;
+        let consumer: StreamConsumer<Context> =
+            client.create_with_context(Context { share: sender, joined }).map_err(stop)?;
         consumer.subscribe(&[topic]).map_err(stop)?;
         let token = CancellationToken::new();
         let ended = token.clone();

@@ -42,7 +42,8 @@ pub async fn run_committer(
     watch: &mut Watch<'_>,
 ) -> Result<(), RuntimeError> {
     let instance = setting.instance.as_deref();
-    let membership = Membership::join(&setting.kafka, GROUP, PROPOSALS, instance)?;
+    let membership =
+        Membership::join(&setting.kafka, GROUP, PROPOSALS, instance, Arc::clone(&setting.joined))?;
     let mut share = membership.share();
     loop {
         let is_elected = !share.borrow_and_update().clone().map_err(not_a_member)?.is_empty();

@@ -15,6 +15,7 @@ pub(crate) mod worker;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rettidig_event::Clock;
@@ -49,6 +50,8 @@ pub struct Setting {
     pub kafka: KafkaConfig,
     /// A name of this process that stays the same when it is started again.
     pub instance: Option<String>,
+    /// Set once the process has its place among those of its role.
+    pub joined: Arc<AtomicBool>,
 }
 
 /// Told of every epoch that this process had a part in, and of failures that may pass.

@@ -1,6 +1,7 @@
 //! A worker: evaluates the persons of the partitions it was given and proposes what changes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rettidig_event::person::TOPICS;
@@ -38,7 +39,13 @@ pub async fn run_worker(
     watch: &mut Watch<'_>,
 ) -> Result<(), RuntimeError> {
     let instance = setting.instance.as_deref();
-    let membership = Membership::join(&setting.kafka, GROUP, Topic::Payments.name(), instance)?;
+    let membership = Membership::join(
+        &setting.kafka,
+        GROUP,
+        Topic::Payments.name(),
+        instance,
+        Arc::clone(&setting.joined),
+    )?;
     let mut share = membership.share();
     loop {
         let partitions = share.borrow_and_update().clone().map_err(not_a_member)?;

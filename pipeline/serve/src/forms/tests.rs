@@ -18,7 +18,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::access::Access;
-use crate::tests_manifest;
+use crate::{Ready, tests_manifest};
 
 /// A manifest without tables.
 pub(super) fn manifest() -> Manifest {
@@ -84,7 +84,7 @@ impl Fixture {
             metrics: Arc::new(Metrics::new().expect("metrics")),
             clock: Arc::new(ManualClock::new("2026-08-19T07:58:44Z".parse().expect("an instant"))),
             folder: folder.path().to_owned(),
-            ready: Arc::default(),
+            ready: Ready::Shows(Arc::default()),
             model: Arc::new(Model::embedded().expect("the model")),
             access: Access::all(Reader::Public),
         };

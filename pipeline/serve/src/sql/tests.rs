@@ -24,7 +24,7 @@ use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use super::{Limits, SqlServer};
 use crate::access::Access;
-use crate::{Shown, tests_manifest};
+use crate::{Ready, Shown, tests_manifest};
 
 const NOW: &str = "2026-08-25T10:00:00Z";
 
@@ -82,7 +82,7 @@ impl Bench {
             metrics: Arc::new(Metrics::new().expect("metrics")),
             clock: Arc::new(ManualClock::new(NOW.parse().expect("an instant"))),
             folder: PathBuf::from(folder.path()),
-            ready: Arc::new(AtomicBool::new(true)),
+            ready: Ready::Shows(Arc::new(AtomicBool::new(true))),
             model: Arc::clone(&model),
             access: Access::from_file(&tokens).expect("tokens"),
         };
