@@ -13,6 +13,7 @@ import json
 import pathlib
 import ssl
 import tempfile
+import time
 import unittest
 
 import psycopg
@@ -80,6 +81,47 @@ class Tokens(unittest.TestCase):
         log = server.log.read_text(encoding="utf-8")
         self.assertNotIn("token-of", log)
         self.assertNotIn("must-not-be-logged", log)
+
+
+class TakenBack(unittest.TestCase):
+    def test_tokens_are_read_again_and_who_lost_one_is_out_in_http_and_sql(self):
+        service = web.Web()
+        self.addCleanup(service.stop)
+
+        def status(token: str) -> int:
+            connection = http.client.HTTPConnection(service.http, timeout=30)
+            self.addCleanup(connection.close)
+            connection.request("GET", "/tables/refund_watch.parquet", headers={"Authorization": f"Bearer {token}"})
+            return connection.getresponse().status
+
+        def until(token: str, wanted: int):
+            deadline = time.monotonic() + web.SECONDS_MAX
+            while status(token) != wanted:
+                self.assertLess(time.monotonic(), deadline, f"{token} is not answered {wanted}: {service.log.read_text()}")
+                time.sleep(0.2)
+
+        host, port = service.sql.split(":")
+        given = {"host": host, "port": port, "dbname": "rettidig", "autocommit": True}
+        lost = psycopg.connect(user="vagt", password=TOKENS["vagt"], **given)
+        self.addCleanup(lost.close)
+        self.assertGreater(lost.execute("SELECT count(*) FROM refund_watch").fetchone()[0], 0)
+        self.assertEqual((status(TOKENS["vagt"]), status("token-of-ny")), (200, 401))
+        # A file with faults takes nothing from anybody.
+        service.tokens.write_text("- {name: half")
+        deadline = time.monotonic() + web.SECONDS_MAX
+        while "the new tokens cannot be used" not in service.log.read_text():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.2)
+        self.assertEqual(status(TOKENS["vagt"]), 200)
+        service.give_out([("ny", "token-of-ny", "operator", [])])
+        until("token-of-ny", 200)
+        self.assertEqual(status(TOKENS["vagt"]), 401)
+        with self.assertRaisesRegex(psycopg.Error, "taken back"):
+            lost.execute("SELECT count(*) FROM refund_watch")
+        with self.assertRaises(psycopg.OperationalError):
+            psycopg.connect(user="vagt", password=TOKENS["vagt"], **given)
+        with psycopg.connect(user="ny", password="token-of-ny", **given) as new:
+            self.assertGreater(new.execute("SELECT count(*) FROM refund_watch").fetchone()[0], 0)
 
 
 class Told(unittest.TestCase):

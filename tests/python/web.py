@@ -39,16 +39,13 @@ class Web:
         work = pathlib.Path(self.work.name)
         self.data = work / "data"
         shutil.copytree(published.folder().parents[1], self.data)
-        tokens = [
-            {"name": name, "sha256": hashlib.sha256(token.encode()).hexdigest(), "role": role} | ({"areas": areas} if areas else {})
-            for name, token, role, areas in TOKENS
-        ]
-        (work / "tokens.yaml").write_text(json.dumps(tokens), encoding="utf-8")
+        self.tokens = work / "tokens.yaml"
+        self.give_out(TOKENS)
         config = {
             "data": str(self.data),
             "listen": "127.0.0.1:0",
             "sql": {"listen": "127.0.0.1:0"},
-            "access": {"tokens_file": str(work / "tokens.yaml"), "requests_per_minute": None},
+            "access": {"tokens_file": str(self.tokens), "requests_per_minute": None},
         }
         for key, value in (settings or {}).items():
             config[key] = config.get(key, {}) | value if isinstance(value, dict) else value
@@ -60,6 +57,14 @@ class Web:
         self.http = self.told(r"web: https?://([0-9.:]+)/")
         self.sql = self.told(r"sql: ([0-9.:]+)")
         self.wait(ssl_context)
+
+    def give_out(self, tokens) -> None:
+        """These tokens and no others are known; a running process looks every ten seconds."""
+        lines = [
+            {"name": name, "sha256": hashlib.sha256(token.encode()).hexdigest(), "role": role} | ({"areas": areas} if areas else {})
+            for name, token, role, areas in tokens
+        ]
+        self.tokens.write_text(json.dumps(lines), encoding="utf-8")
 
     def told(self, pattern: str) -> str:
         deadline = time.monotonic() + SECONDS_MAX

@@ -4,7 +4,7 @@
 //! that who reads the file can use none of them. Tokens are compared in constant time.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -15,6 +15,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
+use tokio::sync::watch;
+
+use crate::changes::Changes;
 
 /// Who reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,63 +80,35 @@ struct Token {
     areas: BTreeSet<String>,
 }
 
+/// SHA-256 of each token, and whose it is.
+type Tokens = Vec<([u8; 32], Reader)>;
+
 /// Who may read what.
 #[derive(Debug, Clone)]
 pub struct Access {
     anybody: Reader,
-    tokens: Arc<Vec<([u8; 32], Reader)>>,
+    tokens: watch::Receiver<Tokens>,
 }
 
 impl Access {
     /// Everybody is `reader`, and there are no tokens.
     pub fn all(reader: Reader) -> Self {
-        Self { anybody: reader, tokens: Arc::default() }
+        Self { anybody: reader, tokens: watch::Sender::default().subscribe() }
     }
 
     /// Anybody sees what is public; more is seen with a token of the file, a list in YAML of `name`, `sha256`, `role` (jobcentre
-    /// or operator) and `areas` (of a jobcentre).
+    /// or operator) and `areas` (of a jobcentre). The file is followed from now on: a token that it does not name any more is taken back;
+    /// as long as the file has faults the tokens that it named before stay.
     ///
     /// # Errors
     /// Everything that is wrong with the file.
+    ///
+    /// # Panics
+    /// Outside of tokio.
     pub fn from_file(file: &Path) -> Result<Self, Vec<String>> {
-        let named = |error: String| format!("{}: {error}", file.display());
-        let text = std::fs::read_to_string(file).map_err(|error| vec![named(error.to_string())])?;
-        Self::from_text(&text).map_err(|errors| errors.into_iter().map(named).collect())
-    }
-
-    fn from_text(text: &str) -> Result<Self, Vec<String>> {
-        let tokens: Vec<Token> = serde_yaml_ng::from_str(text).map_err(|error| vec![error.to_string()])?;
-        let mut errors = Vec::new();
-        let mut known: Vec<([u8; 32], Reader)> = Vec::new();
-        let mut names = BTreeSet::new();
-        for token in tokens {
-            let mut wrong = |what: &str| errors.push(format!("token {:?}: {what}", token.name));
-            if token.name.is_empty() || !names.insert(token.name.clone()) {
-                wrong("expected a name that no other token has");
-            }
-            match (token.role, token.areas.is_empty()) {
-                (Role::Jobcentre, true) => wrong("a jobcentre's token names its areas, e.g. areas: ['0101']"),
-                (Role::Operator, false) => wrong("an operator sees all areas: leave areas out"),
-                _ => {}
-            }
-            let mut digest = [0; 32];
-            if hex::decode_to_slice(&token.sha256, &mut digest).is_err() {
-                wrong("sha256: expected 64 hexadecimal digits: printf %s TOKEN | sha256sum");
-            } else if known.iter().any(|(other, _)| *other == digest) {
-                wrong("another one has the same sha256");
-            }
-            let name = token.name;
-            let reader = match token.role {
-                Role::Jobcentre => Reader::Jobcentre { name, areas: Arc::new(token.areas) },
-                Role::Operator => Reader::Operator { name },
-            };
-            known.push((digest, reader));
-        }
-        if errors.is_empty() {
-            Ok(Self { anybody: Reader::Public, tokens: Arc::new(known) })
-        } else {
-            Err(errors)
-        }
+        let (sender, tokens) = watch::channel(read(file)?);
+        tokio::spawn(again(sender, file.to_owned()));
+        Ok(Self { anybody: Reader::Public, tokens })
     }
 
     /// Who shows nothing.
@@ -141,14 +116,19 @@ impl Access {
         &self.anybody
     }
 
+    /// Whether somebody who was let in would be let in still, as the same.
+    pub fn still_knows(&self, reader: &Reader) -> bool {
+        *reader == self.anybody || self.tokens.borrow().iter().any(|(_, known)| known == reader)
+    }
+
     /// Whose token it is.
-    pub fn reader_of(&self, token: &str) -> Option<&Reader> {
+    pub fn reader_of(&self, token: &str) -> Option<Reader> {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         // All are compared, so that the time tells nothing.
         let mut found = None;
-        for (known, reader) in self.tokens.iter() {
+        for (known, reader) in self.tokens.borrow().iter() {
             if bool::from(known.ct_eq(&digest)) {
-                found = Some(reader);
+                found = Some(reader.clone());
             }
         }
         found
@@ -160,8 +140,64 @@ impl Access {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return None;
         }
-        self.reader_of(token.trim()).cloned()
+        self.reader_of(token.trim())
     }
+}
+
+/// Reads the file again whenever it has changed, as long as somebody wants to know.
+async fn again(tokens: watch::Sender<Tokens>, file: PathBuf) {
+    let mut changes = Changes::of(vec![file.clone()]);
+    while !tokens.is_closed() {
+        changes.next().await;
+        match read(&file) {
+            Ok(read) => {
+                tracing::info!(file = %file.display(), tokens = read.len(), "the tokens were read again");
+                tokens.send_replace(read);
+                changes.take();
+            }
+            Err(errors) => {
+                let errors = errors.join("; ");
+                tracing::warn!(errors, "the new tokens cannot be used; the old ones stay");
+            }
+        }
+    }
+}
+
+fn read(file: &Path) -> Result<Tokens, Vec<String>> {
+    let named = |error: String| format!("{}: {error}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|error| vec![named(error.to_string())])?;
+    parsed(&text).map_err(|errors| errors.into_iter().map(named).collect())
+}
+
+fn parsed(text: &str) -> Result<Tokens, Vec<String>> {
+    let tokens: Vec<Token> = serde_yaml_ng::from_str(text).map_err(|error| vec![error.to_string()])?;
+    let mut errors = Vec::new();
+    let mut known: Vec<([u8; 32], Reader)> = Vec::new();
+    let mut names = BTreeSet::new();
+    for token in tokens {
+        let mut wrong = |what: &str| errors.push(format!("token {:?}: {what}", token.name));
+        if token.name.is_empty() || !names.insert(token.name.clone()) {
+            wrong("expected a name that no other token has");
+        }
+        match (token.role, token.areas.is_empty()) {
+            (Role::Jobcentre, true) => wrong("a jobcentre's token names its areas, e.g. areas: ['0101']"),
+            (Role::Operator, false) => wrong("an operator sees all areas: leave areas out"),
+            _ => {}
+        }
+        let mut digest = [0; 32];
+        if hex::decode_to_slice(&token.sha256, &mut digest).is_err() {
+            wrong("sha256: expected 64 hexadecimal digits: printf %s TOKEN | sha256sum");
+        } else if known.iter().any(|(other, _)| *other == digest) {
+            wrong("another one has the same sha256");
+        }
+        let name = token.name;
+        let reader = match token.role {
+            Role::Jobcentre => Reader::Jobcentre { name, areas: Arc::new(token.areas) },
+            Role::Operator => Reader::Operator { name },
+        };
+        known.push((digest, reader));
+    }
+    if errors.is_empty() { Ok(known) } else { Err(errors) }
 }
 
 /// Finds out who asks and lays a [`Reader`] beside the request; a token that nobody has is refused.
@@ -193,13 +229,20 @@ mod tests {
             sha256("a-token"),
             sha256("another")
         );
-        let access = Access::from_text(&text).expect("a file");
+        let tokens = watch::Sender::new(parsed(&text).expect("a file"));
+        let access = Access { anybody: Reader::Public, tokens: tokens.subscribe() };
         assert_eq!(access.anybody(), &Reader::Public);
         let own = access.reader_of("a-token").expect("known");
         assert_eq!(own.areas().expect("its areas").iter().collect::<Vec<_>>(), ["0101"]);
         assert_eq!(access.reader_of("another").expect("known").areas(), None);
         assert_eq!(access.reader_of(&sha256("a-token")), None, "the hash is no token");
         assert_eq!(access.reader_of(""), None);
+        // A token that is taken back, or is for other areas now, lets nobody in and nobody stay.
+        assert!(access.still_knows(&own) && access.still_knows(&Reader::Public));
+        tokens.send_replace(parsed(&text.replace("0101", "0147")).expect("a file"));
+        assert!(!access.still_knows(&own));
+        tokens.send_replace(Vec::new());
+        assert_eq!(access.reader_of("a-token"), None);
     }
 
     #[test]
@@ -208,8 +251,8 @@ mod tests {
             "- {{name: a, sha256: {0}, role: jobcentre}}\n- {{name: a, sha256: {0}, role: operator}}\n- {{name: b, sha256: abc, role: operator, areas: ['0101']}}\n",
             sha256("x")
         );
-        let errors = Access::from_text(&text).expect_err("refused");
+        let errors = parsed(&text).expect_err("refused");
         assert_eq!(errors.len(), 5, "{errors:#?}");
-        assert!(Access::from_text("- {name: a, secret: b}").is_err(), "unknown fields are refused");
+        assert!(parsed("- {name: a, secret: b}").is_err(), "unknown fields are refused");
     }
 }

@@ -18,6 +18,7 @@
 pub mod access;
 mod audit;
 mod catalogue;
+mod changes;
 pub mod charts;
 pub mod delta;
 mod files;

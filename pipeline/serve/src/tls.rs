@@ -1,15 +1,13 @@
 //! TLS for HTTP and SQL: one certificate, read again when its file changes, so that whoever renews it need not restart anything.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use axum_server::tls_rustls::RustlsConfig;
 use datafusion_postgres::pgwire::tokio::TlsAcceptor;
 use rustls::ServerConfig;
 
-/// Wait between two looks at the files.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+use crate::changes::Changes;
 
 /// The protocol's name where TLS asks for one.
 const POSTGRESQL: &[u8] = b"postgresql";
@@ -53,21 +51,13 @@ impl Tls {
     }
 }
 
-fn changed_at(files: [&Path; 2]) -> [Option<SystemTime>; 2] {
-    files.map(|file| std::fs::metadata(file).and_then(|metadata| metadata.modified()).ok())
-}
-
 async fn follow(http: RustlsConfig, certificate_file: PathBuf, key_file: PathBuf) {
-    let mut read_at = changed_at([&certificate_file, &key_file]);
+    let mut changes = Changes::of(vec![certificate_file.clone(), key_file.clone()]);
     loop {
-        tokio::time::sleep(LOOK_AGAIN).await;
-        let now = changed_at([&certificate_file, &key_file]);
-        if now == read_at {
-            continue;
-        }
+        changes.next().await;
         match http.reload_from_pem_file(&certificate_file, &key_file).await {
             Ok(()) => {
-                read_at = now;
+                changes.take();
                 tracing::info!(file = %certificate_file.display(), "the certificate was read again");
             }
             // Certificate and key are replaced one after the other: the next look finds both.

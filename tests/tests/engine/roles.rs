@@ -384,6 +384,8 @@ async fn a_committer_that_waits_has_its_place_in_the_group() {
     let (broker, kafka) = cluster(folder.path());
     who_waits_has_its_place(kafka, "embedded broker").await;
     broker.shutdown().await.expect("broker");
-    let apache = Apache::start_with(1, &Settings::default()).expect("Apache Kafka");
+    let properties = vec![("group.min.session.timeout.ms".to_owned(), "1000".to_owned())];
+    let apache =
+        Apache::start_with(1, &Settings { properties, ..Settings::default() }).expect("Apache Kafka");
     who_waits_has_its_place(KafkaConfig { brokers: apache.bootstrap(), ..impatient() }, "Apache Kafka").await;
 }

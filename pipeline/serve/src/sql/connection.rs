@@ -96,6 +96,11 @@ impl Planner {
     async fn service(&self) -> PgWireResult<(u64, Arc<DfSessionService>)> {
         let failed = |error: String| refused("57P03", error);
         let (at, reader) = self.who.get().ok_or(PgWireError::NotReadyForQuery)?;
+        if !self.epochs.shown().access.still_knows(reader) {
+            let text =
+                "the token of this connection was taken back, or is for other areas now: connect again";
+            return Err(fatal("28000", text));
+        }
         let mut service = self.service.lock().await;
         if let Some((epoch, kept)) = service.as_ref()
             && (matches!(at, At::Known(_)) || *epoch == self.epochs.newest().map_err(failed)?)
@@ -285,7 +290,7 @@ impl StartupHandler for Connection {
             }
             PgWireFrontendMessage::PasswordMessageFamily(password) => {
                 let token = password.into_password()?.password;
-                let known = self.planner.epochs.shown().access.reader_of(&token).cloned();
+                let known = self.planner.epochs.shown().access.reader_of(&token);
                 let known = known.filter(|reader| reader.name() == Some(&user(client)));
                 match known {
                     Some(reader) => self.welcome(client, reader).await?,
