@@ -4,7 +4,7 @@
 //! month on some areas leave their path. Every month is evaluated as it would have been known then, by the model's SQL: official counts
 //! as `targets`, percentages of spells as `local_drift`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -104,6 +104,8 @@ impl Default for Truth {
 /// The areas of one world, and their counts month by month from the first of the history to the target.
 pub struct World {
     truth: Truth,
+    /// Codes of the areas: jobcentres that there are.
+    codes: Vec<String>,
     counts: Vec<Vec<i64>>,
 }
 
@@ -134,7 +136,7 @@ impl World {
             };
             months.map(&mut month_of).collect()
         });
-        Self { truth, counts: counts.collect() }
+        Self { truth, codes: jobcentres(), counts: counts.collect() }
     }
 
     /// Whether an area leaves its path.
@@ -151,10 +153,6 @@ impl World {
     fn end(month: u32) -> NaiveDate {
         let first = NaiveDate::from_ymd_opt(2020, 12, 1).expect("date") + Months::new(month);
         first + Months::new(1) - Days::new(1)
-    }
-
-    fn code(area: usize) -> String {
-        format!("{:04}", 1_000 + area)
     }
 
     /// The value of a figure in millionths of its unit.
@@ -186,7 +184,7 @@ impl World {
             let end = Self::end(HISTORY + WAY);
             format!(
                 "jobcentre,{},{indicator},{benefit},{ZERO},{zero},{end},{target},{direction},test,\n",
-                Self::code(area)
+                self.codes[area].clone()
             )
         });
         targets.text = head.to_owned() + &lines.collect::<String>();
@@ -211,7 +209,7 @@ impl World {
         let columns: BTreeMap<&str, ArrayRef> = [
             ("indicator", text(&|_, _| COUNT.to_owned())),
             ("area_kind", text(&|_, _| "jobcentre".to_owned())),
-            ("area", text(&|area, _| Self::code(area))),
+            ("area", text(&|area, _| self.codes[area].clone())),
             ("benefit", text(&|_, _| "total".to_owned())),
             ("period", text(&|_, month| Self::end(month).format("%Y-%m").to_string())),
             ("period_end", Arc::new(ends) as ArrayRef),
@@ -266,7 +264,7 @@ impl World {
         let columns: BTreeMap<&str, ArrayRef> = [
             ("indicator", text(&|_, _| SHARE.to_owned())),
             ("area_kind", text(&|_, _| "jobcentre".to_owned())),
-            ("area", text(&|area, _| Self::code(area))),
+            ("area", text(&|area, _| self.codes[area].clone())),
             ("benefit", text(&|_, _| "cash".to_owned())),
             ("period", text(&|_, month| Self::end(month).format("%Y-%m").to_string())),
             ("breakdown", text(&|_, _| "total".to_owned())),
@@ -320,13 +318,25 @@ impl World {
             let text = |name: &str| targets.column_by_name(name).expect(name).as_string::<i32>();
             let newest = targets.column_by_name("newest").expect("newest").as_boolean();
             for row in (0..targets.num_rows()).filter(|row| newest.value(*row)) {
-                let area: usize = text("area").value(row).parse().expect("an area");
-                states[area - 1_000].push(text("state").value(row).to_owned());
+                let code = text("area").value(row);
+                let area = self.codes.iter().position(|known| known == code).expect("an area");
+                states[area].push(text("state").value(row).to_owned());
             }
         }
         assert!(states.iter().all(|states| states.len() == WAY as usize), "each area, each month");
         states
     }
+}
+
+/// The codes of the jobcentres of today.
+fn jobcentres() -> Vec<String> {
+    let model = Model::embedded().expect("the model");
+    let areas = &model.reference["areas"];
+    let text = |name: &str| areas.column_by_name(name).expect(name).as_string::<i32>();
+    let valid_to = areas.column_by_name("valid_to").expect("valid_to");
+    let of_today = (0..areas.num_rows()).filter(|row| valid_to.is_null(*row));
+    let codes: BTreeSet<String> = of_today.map(|row| text("jobcentre").value(row).to_owned()).collect();
+    codes.into_iter().collect()
 }
 
 fn noon(date: NaiveDate) -> DateTime<Utc> {

@@ -11,7 +11,7 @@ use rettidig_cluster::WholeLog;
 use rettidig_model::Model;
 use rettidig_model::contract::Table;
 use rettidig_model::session::Session;
-use rettidig_runtime::{Manifest, Store, preflight, recompute as recomputation};
+use rettidig_runtime::{Manifest, Store, as_known, preflight, recompute as recomputation};
 use rettidig_serve::delta;
 use serde_json::json;
 
@@ -153,8 +153,13 @@ pub async fn export_delta(arguments: &ExportDelta) -> anyhow::Result<()> {
 }
 
 async fn query_tables(store: &Store, query: &Query) -> anyhow::Result<RecordBatch> {
+    let session = Session::default();
     let tables: BTreeMap<&str, RecordBatch> = match query.as_known {
-        Some(at) => recomputation::as_known(store, &Model::embedded()?, at).await?,
+        Some(at) => {
+            let model = Model::embedded()?;
+            let read = session.reads("the query", &query.sql)?;
+            as_known::as_known(store, &model, at, as_known::are_of_persons(&model, &read)).await?
+        }
         None => {
             let mut tables = BTreeMap::new();
             for (name, entry) in &newest(store).await?.tables {
@@ -165,7 +170,6 @@ async fn query_tables(store: &Store, query: &Query) -> anyhow::Result<RecordBatc
             tables
         }
     };
-    let session = Session::default();
     for (name, batch) in tables {
         session.register(name, batch)?;
     }

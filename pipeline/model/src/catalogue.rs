@@ -26,7 +26,7 @@ use crate::clauses;
 use crate::error::{ModelError, Problem, nearest};
 use crate::header::{self, Better, Header};
 use crate::persons::Cells;
-use crate::{like, reference, theory};
+use crate::{codes, like, reference, theory};
 
 /// The layer of a model; the order is the way of the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,6 +99,9 @@ pub const EVALUATION: &str = "evaluation";
 pub const COMPLETENESS: &str = "completeness";
 /// The columns of [`COMPLETENESS`] that do not change with every delivery.
 pub const COMPLETENESS_COLUMNS: [&str; 5] = ["source", "area", "period", "expected", "state"];
+
+/// What an indicator made of persons says that it is fed by.
+const LOCAL_PERSONS: &str = "local-persons";
 
 /// SQL reads `reference/areas.csv` as `ref_areas`.
 pub const REFERENCE: &str = "ref_";
@@ -255,6 +258,12 @@ impl Model {
                 Err(found) => problems.extend(found),
             }
         }
+        let wrong = codes::check(&reference, &of_persons(&models));
+        problems.extend(wrong.into_iter().map(|(table, line, message)| Problem {
+            file: format!("reference/{table}.csv"),
+            line,
+            message,
+        }));
         if let Some((file, theory)) = &theory {
             match theory.tables() {
                 Ok(tables) => reference.extend(tables),
@@ -299,6 +308,14 @@ impl Model {
 fn directions(models: &BTreeMap<String, SqlModel>) -> BTreeMap<&str, Better> {
     let indicators = models.values().filter(|model| model.header.layer == Layer::Published);
     indicators.map(|model| (model.name.as_str(), model.header.better)).collect()
+}
+
+/// Every indicator, and whether it is made of persons.
+fn of_persons(models: &BTreeMap<String, SqlModel>) -> BTreeMap<&str, bool> {
+    let indicators = models.values().filter(|model| model.header.layer == Layer::Published);
+    indicators
+        .map(|model| (model.name.as_str(), model.header.feeds.as_deref() == Some(LOCAL_PERSONS)))
+        .collect()
 }
 
 /// The codes in `benefits.csv`.

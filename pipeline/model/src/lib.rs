@@ -9,6 +9,7 @@ pub mod calendar;
 pub mod catalogue;
 pub mod chance;
 mod clauses;
+mod codes;
 pub mod contract;
 pub mod disclosure;
 pub mod error;

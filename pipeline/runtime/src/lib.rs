@@ -6,6 +6,7 @@
 //! their own. [`load`] is the door beside Kafka, [`letters`] the way back for what was put aside. [`recompute`] and [`explain`] read
 //! committed epochs only, [`follow`] shows the newest; who reads records of persons is written down in [`reads`].
 
+pub mod as_known;
 pub mod aside;
 pub mod codes;
 pub mod committer;

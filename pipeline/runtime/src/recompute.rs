@@ -166,20 +166,7 @@ pub(crate) async fn recompute_persons(
     Ok((cells, mismatches))
 }
 
-/// The published tables as they would have been known at an instant: from the events retrieved until then.
-///
-/// # Errors
-/// As [`recompute`].
-pub async fn as_known(
-    store: &Store,
-    model: &Model,
-    at: DateTime<Utc>,
-) -> Result<BTreeMap<&'static str, RecordBatch>, RuntimeError> {
-    let (manifest, _) = newest(store).await?;
-    tables_of_log(store, model, &manifest, Some(at)).await
-}
-
-async fn newest(store: &Store) -> Result<(Manifest, String), RuntimeError> {
+pub(crate) async fn newest(store: &Store) -> Result<(Manifest, String), RuntimeError> {
     Manifest::newest(store).await?.ok_or_else(|| {
         let remedy = "run `rettidig demo --once --data DIR` or `rettidig run` first";
         RuntimeError::stop("opening the newest epoch", "this data folder holds none", remedy)
@@ -199,7 +186,11 @@ pub async fn log_of(store: &Store, manifest: &Manifest, topic: Topic) -> Result<
     Ok(concat_batches(&schema, &batches)?)
 }
 
-async fn tables_of_log(
+/// The tables that are not made of persons, from the log; with an instant from what was known then.
+///
+/// # Errors
+/// As [`recompute`].
+pub(crate) async fn tables_of_log(
     store: &Store,
     model: &Model,
     manifest: &Manifest,

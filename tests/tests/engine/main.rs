@@ -2,6 +2,7 @@
 //! program, because each one more takes as long to link as all of its tests to run.
 
 mod architecture;
+mod as_known;
 mod budgets;
 mod dead_letters;
 mod drift;

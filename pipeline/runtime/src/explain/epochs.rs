@@ -7,13 +7,13 @@ use crate::manifest::Manifest;
 use crate::store::Store;
 
 /// The epochs of a data folder.
-pub(super) struct Epochs<'a> {
+pub(crate) struct Epochs<'a> {
     store: &'a Store,
     numbers: Vec<u64>,
 }
 
 impl<'a> Epochs<'a> {
-    pub(super) async fn of(store: &'a Store) -> Result<Self, RuntimeError> {
+    pub(crate) async fn of(store: &'a Store) -> Result<Self, RuntimeError> {
         Ok(Self { store, numbers: Manifest::numbers(store).await? })
     }
 
@@ -38,7 +38,7 @@ impl<'a> Epochs<'a> {
     }
 
     /// The newest epoch that was committed by an instant; `None` if there was none yet.
-    pub(super) async fn at(&self, instant: DateTime<Utc>) -> Result<Option<Manifest>, RuntimeError> {
+    pub(crate) async fn at(&self, instant: DateTime<Utc>) -> Result<Option<Manifest>, RuntimeError> {
         let after = self.first(|manifest| manifest.committed_at > instant).await?;
         match after.checked_sub(1) {
             Some(place) => self.read(place).await,
@@ -47,13 +47,13 @@ impl<'a> Epochs<'a> {
     }
 
     /// The first epoch committed at an instant or later.
-    pub(super) async fn from(&self, instant: DateTime<Utc>) -> Result<Option<Manifest>, RuntimeError> {
+    pub(crate) async fn from(&self, instant: DateTime<Utc>) -> Result<Option<Manifest>, RuntimeError> {
         let place = self.first(|manifest| manifest.committed_at >= instant).await?;
         self.read(place).await
     }
 
     /// The first epoch with persons whose day lies after a day; or else, the first with persons whose day is one or later.
-    pub(super) async fn of_day(
+    pub(crate) async fn of_day(
         &self,
         after: NaiveDate,
         from: NaiveDate,

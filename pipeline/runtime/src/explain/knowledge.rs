@@ -21,7 +21,7 @@ use crate::manifest::{Manifest, Positions};
 
 /// Which rows an epoch knew.
 #[derive(Debug, Clone)]
-pub(super) enum Arrived {
+pub(crate) enum Arrived {
     /// All of the log that is read.
     All,
     /// Those before its positions, and these of the bulk door.
@@ -30,7 +30,7 @@ pub(super) enum Arrived {
 
 /// Which rows of the bulk door an epoch knew.
 #[derive(Debug, Clone)]
-pub(super) enum Loaded {
+pub(crate) enum Loaded {
     /// None.
     None,
     /// All of them.
@@ -137,7 +137,7 @@ impl Counted {
 
 impl Arrived {
     /// Which rows it knew.
-    pub(super) fn mask(&self, rows: &RecordBatch) -> Result<Vec<bool>, RuntimeError> {
+    pub(crate) fn mask(&self, rows: &RecordBatch) -> Result<Vec<bool>, RuntimeError> {
         let Self::Before { positions, loaded } = self else { return Ok(vec![true; rows.num_rows()]) };
         let places = Places::of(rows)?;
         let identities = match loaded {

@@ -31,7 +31,9 @@ use crate::RuntimeError;
 use crate::manifest::Manifest;
 use crate::reads::{self, Log, Reader};
 use crate::store::Store;
+pub(crate) use epochs::Epochs;
 use guard::Measured;
+pub(crate) use records::arrived;
 
 /// Kinds of areas.
 const AREA_KINDS: [&str; 5] = ["municipality", "jobcentre", "cluster", "region", "country"];

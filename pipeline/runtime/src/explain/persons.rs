@@ -304,8 +304,9 @@ async fn evaluate(
     let limits = Limits::default();
     let files = newest.persons.log_files(store).await?;
     let log = PersonLog::open(store.clone(), limits, Owned::all(), &files).await?;
-    let from = arrived(&log, newest, first, asked.question).await?;
-    let to = arrived(&log, newest, last, asked.question).await?;
+    let stop = |cause: String, remedy: &str| asked.question.stop(cause, remedy);
+    let from = arrived(&log, newest, first, &stop).await?;
+    let to = arrived(&log, newest, last, &stop).await?;
     let (before, after) = (parameters_of(first), parameters_of(last));
     let passed = Parameters { as_of: after.as_of, ..before.clone() };
     let withs = [before, passed, after.clone(), after];

@@ -11,19 +11,19 @@ use rettidig_model::calendar::{month_first, month_last};
 use rettidig_model::persons::unique;
 use rettidig_model::{Layer, Model, SqlModel};
 
+use super::EventBehind;
 use super::knowledge::{Arrived, Counted, Loaded, Told, loaded_identities};
-use super::{EventBehind, Question};
 use crate::RuntimeError;
 use crate::groups::column;
 use crate::manifest::Manifest;
 use crate::persons::{Owned, PersonLog};
 
-/// What an epoch knew of the rows of the log.
-pub(super) async fn arrived(
+/// What an epoch knew of the rows of the log; `stop` makes the error if nobody knows any more, of its cause and what to do.
+pub(crate) async fn arrived(
     log: &PersonLog,
     newest: &Manifest,
     manifest: &Manifest,
-    question: &Question,
+    stop: &(dyn Fn(String, &str) -> RuntimeError + Sync),
 ) -> Result<Arrived, RuntimeError> {
     if manifest.epoch == newest.epoch {
         return Ok(Arrived::All);
@@ -37,14 +37,12 @@ pub(super) async fn arrived(
     if let Some(arrived) = counted.arrived(manifest) {
         return Ok(arrived);
     }
-    let gone = |error| {
-        match error {
-        RuntimeError::Stop { .. } => question.stop(
+    let gone = |error| match error {
+        RuntimeError::Stop { .. } => stop(
             format!("which of the loaded records epoch {} knew is not known any more", manifest.epoch),
             "records of `rettidig load` stand on no topic; choose an instant before the first load or after the last one",
         ),
         error => error,
-    }
     };
     let (store, limits) = (log.store().clone(), *log.limits());
     let files = manifest.persons.log_files(&store).await.map_err(gone)?;

@@ -21,6 +21,7 @@ mod shard;
 mod state;
 mod tail;
 mod wakes;
+mod whole;
 
 use std::collections::BTreeMap;
 
@@ -40,6 +41,7 @@ pub use shard::{Accepted, Misplaced, Shard, ShardOptions};
 pub use state::{Added, State, Written};
 pub use tail::{BucketEntry, LogFiles, TailEntry};
 pub use wakes::Wakes;
+pub(crate) use whole::cells_of;
 
 use crate::RuntimeError;
 use crate::manifest::Manifest;

@@ -12,7 +12,7 @@ use datafusion_postgres::hooks::set_show::SetShowHook;
 use datafusion_postgres::hooks::transactions::TransactionStatementHook;
 use datafusion_postgres::{DfSessionService, QueryHook};
 use rettidig_model::session::{Session, plain_texts};
-use rettidig_runtime::{Snapshot, Store, recompute};
+use rettidig_runtime::{Snapshot, Store, as_known};
 use tokio::sync::Mutex;
 
 use super::Limits;
@@ -114,8 +114,9 @@ impl Epochs {
             return Ok(Arc::clone(snapshot));
         }
         let store = Store::local(&self.shown.folder).map_err(|error| error.to_string())?;
-        let tables =
-            recompute::as_known(&store, &self.shown.model, at).await.map_err(|error| error.to_string())?;
+        let tables = as_known::as_known(&store, &self.shown.model, at, false)
+            .await
+            .map_err(|error| error.to_string())?;
         let snapshot = Arc::new(Snapshot::of_tables(&self.shown.model, manifest, tables));
         if known.len() == KEPT {
             known.remove(0);
