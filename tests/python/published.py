@@ -529,6 +529,8 @@ STATES = {"on_track", "drifting", "insufficient", "incomplete", "source_late"}
 CAUSES = {"late", "correction", "official_release", "definition", "first"}
 # Units that count people: their values, numerators and denominators fall under disclosure control.
 COUNT_UNITS = {"persons", "full-time persons"}
+# Two years of each month are more than the demo has; test_local_drift reads this table of four years.
+NEEDS_YEARS = {"local_seasons"}
 # A published count is 0 or at least this.
 SMALLEST_PUBLISHED = 5
 

@@ -8,10 +8,12 @@ tests/web are made anew.
 
 from __future__ import annotations
 
+import collections
 import csv
 import html
 import html.parser
 import io
+import math
 import os
 import pathlib
 import re
@@ -403,6 +405,34 @@ class Pages(unittest.TestCase):
         again = self.text(link)
         self.assertEqual(Table(again).tables[-1], Table(text).tables[-1])
         self.assertIn("made at epoch 1", self.text(link.replace(f"epoch={published.epoch()['epoch']}", "epoch=1")))
+
+    def test_those_hardest_to_help_the_country_and_incomplete_figures_stand_beside_a_jobcentre(self):
+        of = lambda table, area: [row for row in published.rows(table) if row["area_kind"] == "jobcentre" and row["area"] == area]
+        for table, caption, columns in (
+            ("creaming_guard", "Those who are hardest to help", ((2, "value"), (4, "hardest_value"), (5, "hardest_last_year"))),
+            ("funnels", "Shares beside the country’s", ((2, "value"), (3, "country_value"), (4, "lower_limit"), (5, "upper_limit"))),
+            ("nowcasts", "What incomplete figures will be", ((2, "value"), (3, "received_ratio"), (4, "nowcast"), (5, "nowcast_low"), (6, "nowcast_high"))),
+        ):
+            counts = collections.Counter(row["area"] for row in published.rows(table) if row["area_kind"] == "jobcentre")
+            for area, _ in counts.most_common(2):
+                with self.subTest(table=table, area=area):
+                    true = of(table, area)
+                    shown = self.table(f"/en/jobcentre/{area}", caption)
+                    if table == "nowcasts":
+                        newest = sorted(true, key=lambda row: (row["period"]), reverse=True)[: len(shown)]
+                        self.assertEqual(len(shown), min(len(true), 12))
+                        true = [row for row in true if row["period"] >= newest[-1]["period"]]
+                    else:
+                        self.assertEqual(len(shown), len(true))
+                    wanted = {tuple(row[name] for _, name in columns) for row in true}
+                    for row in shown:
+                        found = tuple(row[place][1] for place, _ in columns)
+                        self.assertTrue(any(self.close(found, one) for one in wanted), (found, caption))
+
+    @staticmethod
+    def close(found: tuple, wanted: tuple) -> bool:
+        same = lambda a, b: a is b if None in (a, b) else math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-12)
+        return all(map(same, found, wanted))
 
     def test_the_tree_has_every_node_and_claims_no_cause(self):
         text = html.unescape(self.text("/da/theory"))

@@ -4,9 +4,8 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray,
 };
-use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
-use rettidig_model::contract::{Kind, Table};
 
 use super::FormError;
 
@@ -45,14 +44,15 @@ enum Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    fn of(array: &'a ArrayRef, kind: Kind) -> Option<Self> {
-        Some(match kind {
-            Kind::Text => Self::Text(array.as_string_opt::<i32>()?),
-            Kind::Integer => Self::Integer(array.as_primitive_opt::<Int64Type>()?),
-            Kind::Float => Self::Float(array.as_primitive_opt::<Float64Type>()?),
-            Kind::Date => Self::Date(array.as_primitive_opt::<Date32Type>()?),
-            Kind::Instant => Self::Instant(array.as_primitive_opt::<TimestampMicrosecondType>()?),
-            Kind::Boolean => Self::Boolean(array.as_boolean_opt()?),
+    fn of(array: &'a ArrayRef) -> Option<Self> {
+        Some(match array.data_type() {
+            DataType::Utf8 => Self::Text(array.as_string_opt::<i32>()?),
+            DataType::Int64 => Self::Integer(array.as_primitive_opt::<Int64Type>()?),
+            DataType::Float64 => Self::Float(array.as_primitive_opt::<Float64Type>()?),
+            DataType::Date32 => Self::Date(array.as_primitive_opt::<Date32Type>()?),
+            DataType::Timestamp(..) => Self::Instant(array.as_primitive_opt::<TimestampMicrosecondType>()?),
+            DataType::Boolean => Self::Boolean(array.as_boolean_opt()?),
+            _ => return None,
         })
     }
 
@@ -68,20 +68,19 @@ impl<'a> Values<'a> {
     }
 }
 
-/// The cells of some rows of a table, in the order of its contract.
+/// The cells of some rows, by row and column.
 pub(super) struct Cells<'a> {
     columns: Vec<Values<'a>>,
 }
 
 impl<'a> Cells<'a> {
-    /// The cells of rows that are as the contract says.
-    pub(super) fn of(table: &Table, rows: &'a RecordBatch) -> Result<Self, FormError> {
-        let wrong = || FormError::Broken(format!("the rows of {} are not as its contract says", table.name));
-        if rows.num_columns() != table.columns.len() {
-            return Err(wrong());
-        }
-        let columns = rows.columns().iter().zip(table.columns);
-        let columns = columns.map(|(array, column)| Values::of(array, column.kind).ok_or_else(wrong));
+    /// The cells of rows whose types are those of published tables.
+    pub(super) fn of(rows: &'a RecordBatch) -> Result<Self, FormError> {
+        let schema = rows.schema();
+        let columns = rows.columns().iter().zip(schema.fields()).map(|(array, field)| {
+            let wrong = || FormError::Broken(format!("column {} is a {}", field.name(), field.data_type()));
+            Values::of(array).ok_or_else(wrong)
+        });
         Ok(Self { columns: columns.collect::<Result<_, _>>()? })
     }
 

@@ -1,4 +1,4 @@
-//! A table as CSV: UTF-8 without a mark, a header, RFC 4180, nulls empty, numbers with the digits that give them back exactly.
+//! Rows as CSV: UTF-8 without a mark, a header, RFC 4180, nulls empty, numbers with the digits that give them back exactly.
 //!
 //! Rows are written as the reader takes them, so a large table needs no memory. A spreadsheet takes a cell that begins with `=`, `+`,
 //! `-` or `@` as a formula, whatever the quotes. Text of ours comes from fixed lists and begins with none of them; should one ever do, it
@@ -7,7 +7,6 @@
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use futures::stream::{self, Stream};
-use rettidig_model::contract::Table;
 
 use super::FormError;
 use super::cells::{Cell, Cells, instant};
@@ -15,16 +14,25 @@ use super::cells::{Cell, Cells, instant};
 /// Rows that are encoded at a time.
 const ROWS: usize = 4_096;
 
-/// The whole table, piece by piece.
-pub(super) fn stream(
-    table: &'static Table,
-    rows: RecordBatch,
-) -> impl Stream<Item = Result<Bytes, FormError>> + Send {
-    let pieces = (0..rows.num_rows()).step_by(ROWS).map(move |from| {
-        let piece = rows.slice(from, ROWS.min(rows.num_rows() - from));
-        encode(table, &piece)
-    });
-    stream::iter(std::iter::once(header(table)).chain(pieces))
+/// All rows, piece by piece.
+pub(super) fn stream(rows: RecordBatch) -> impl Stream<Item = Result<Bytes, FormError>> + Send {
+    stream::iter(pieces(rows))
+}
+
+/// All rows at once.
+///
+/// # Errors
+/// If a column has a type that no published table has.
+pub(crate) fn whole(rows: RecordBatch) -> Result<Vec<u8>, FormError> {
+    Ok(pieces(rows).collect::<Result<Vec<Bytes>, _>>()?.concat())
+}
+
+fn pieces(rows: RecordBatch) -> impl Iterator<Item = Result<Bytes, FormError>> + Send {
+    let header = header(&rows);
+    let pieces = (0..rows.num_rows())
+        .step_by(ROWS)
+        .map(move |from| encode(&rows.slice(from, ROWS.min(rows.num_rows() - from))));
+    std::iter::once(header).chain(pieces)
 }
 
 fn writer() -> csv::Writer<Vec<u8>> {
@@ -35,19 +43,21 @@ fn bytes_of(writer: csv::Writer<Vec<u8>>) -> Result<Bytes, FormError> {
     writer.into_inner().map(Bytes::from).map_err(|error| FormError::Broken(error.to_string()))
 }
 
-fn header(table: &Table) -> Result<Bytes, FormError> {
+fn header(rows: &RecordBatch) -> Result<Bytes, FormError> {
     let mut writer = writer();
-    let names = table.columns.iter().map(|column| column.name);
-    writer.write_record(names).map_err(|error| FormError::Broken(error.to_string()))?;
+    let schema = rows.schema();
+    writer
+        .write_record(schema.fields().iter().map(|field| field.name()))
+        .map_err(|error| FormError::Broken(error.to_string()))?;
     bytes_of(writer)
 }
 
-fn encode(table: &Table, rows: &RecordBatch) -> Result<Bytes, FormError> {
-    let cells = Cells::of(table, rows)?;
+fn encode(rows: &RecordBatch) -> Result<Bytes, FormError> {
+    let cells = Cells::of(rows)?;
     let mut writer = writer();
     let broken = |error: csv::Error| FormError::Broken(error.to_string());
     for row in 0..rows.num_rows() {
-        for column in 0..table.columns.len() {
+        for column in 0..rows.num_columns() {
             match cells.cell(row, column) {
                 Cell::Null => writer.write_field(b""),
                 Cell::Text(text) if is_formula(text) => writer.write_field(format!("'{text}")),
@@ -77,7 +87,7 @@ mod tests {
     use super::*;
 
     async fn text(rows: RecordBatch) -> String {
-        let pieces: Vec<Bytes> = stream(&TABLE, rows).try_collect().await.expect("encoded");
+        let pieces: Vec<Bytes> = stream(rows).try_collect().await.expect("encoded");
         String::from_utf8(pieces.concat()).expect("UTF-8")
     }
 

@@ -101,7 +101,7 @@ pub(super) fn encode(
             table.name, table.name
         )));
     };
-    let cells = Cells::of(table, rows)?;
+    let cells = Cells::of(rows)?;
     let count = rows.num_rows();
     let mut dimensions = dimensions(table)?;
     for dimension in &mut dimensions {

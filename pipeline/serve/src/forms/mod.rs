@@ -38,7 +38,7 @@ use crate::view::View;
 use crate::{Shown, files, newest};
 
 mod cells;
-mod csv;
+pub(crate) mod csv;
 mod epochs;
 mod jsonstat;
 mod labels;
@@ -47,7 +47,7 @@ mod samples;
 mod select;
 #[cfg(test)]
 mod tests;
-mod xlsx;
+pub(crate) mod xlsx;
 
 pub(crate) use cells::instant;
 pub(crate) use epochs::describe;
@@ -292,7 +292,7 @@ async fn body(
     let rows =
         rows.ok_or_else(|| FormError::Broken(format!("the epoch names {} and lacks it", table.name)))?;
     if form == Form::Csv {
-        return Ok(Body::from_stream(csv::stream(table, selection.choose(table, rows)?)));
+        return Ok(Body::from_stream(csv::stream(selection.choose(table, rows)?)));
     }
     let place = tokio::time::timeout(WAIT_MAX, MAKING.acquire()).await;
     let place = place.map_err(|_| FormError::Busy)?.map_err(broken)?;

@@ -29,55 +29,52 @@ const DAY_SECONDS: f64 = 86_400.0;
 /// # Errors
 /// [`FormError::TooLarge`] if it does not fit into a sheet.
 pub(super) fn encode(table: &Table, rows: &RecordBatch, manifest: &Manifest) -> Result<Vec<u8>, FormError> {
-    if rows.num_rows() > ROWS_MAX {
-        return Err(FormError::TooLarge(format!(
-            "a sheet holds {ROWS_MAX} rows and this selection has {}: choose fewer, e.g. ?area=0101, or take CSV or Parquet",
-            rows.num_rows()
-        )));
-    }
     let broken = |error: XlsxError| FormError::Broken(format!("writing a workbook: {error}"));
-    let cells = Cells::of(table, rows)?;
     let mut workbook = Workbook::new();
     let made = ExcelDateTime::from_timestamp(manifest.committed_at.timestamp()).map_err(broken)?;
     let properties = DocProperties::new().set_title(table.danish).set_creation_datetime(&made);
     workbook.set_properties(&properties);
     let sheet = workbook.add_worksheet_with_constant_memory().map_err(broken)?;
     sheet.set_name(table.name).map_err(broken)?;
-    let width = table.columns.len();
-    write_rows(sheet, table, &cells, rows.num_rows(), width)?;
+    write_rows(sheet, rows)?;
     explain(workbook.add_worksheet(), table).map_err(broken)?;
     tell(workbook.add_worksheet(), table, manifest).map_err(broken)?;
     workbook.save_to_buffer().map_err(broken)
 }
 
-fn write_rows(
-    sheet: &mut Worksheet,
-    table: &Table,
-    cells: &Cells<'_>,
-    rows: usize,
-    width: usize,
-) -> Result<(), FormError> {
+/// Writes rows under the names of their columns.
+///
+/// # Errors
+/// [`FormError::TooLarge`] if they do not fit into a sheet.
+pub(crate) fn write_rows(sheet: &mut Worksheet, rows: &RecordBatch) -> Result<(), FormError> {
+    if rows.num_rows() > ROWS_MAX {
+        return Err(FormError::TooLarge(format!(
+            "a sheet holds {ROWS_MAX} rows and this selection has {}: choose fewer, e.g. ?area=0101, or take CSV or Parquet",
+            rows.num_rows()
+        )));
+    }
+    let (cells, schema) = (Cells::of(rows)?, rows.schema());
     let broken = |error: XlsxError| FormError::Broken(format!("writing a workbook: {error}"));
     let bold = Format::new().set_bold();
     let day = Format::new().set_num_format("yyyy-mm-dd");
     let time = Format::new().set_num_format("yyyy-mm-dd hh:mm:ss.000");
     sheet.set_freeze_panes(1, 0).map_err(broken)?;
-    for (column, number) in table.columns.iter().zip(0_u16..) {
-        let characters = column.name.len().max(12);
+    for (field, number) in schema.fields().iter().zip(0_u16..) {
+        let characters = field.name().len().max(12);
         sheet.set_column_width(number, f64::from(u16::try_from(characters).unwrap_or(12))).map_err(broken)?;
     }
-    for (column, number) in table.columns.iter().zip(0_u16..) {
-        sheet.write_string_with_format(0, number, column.name, &bold).map_err(broken)?;
+    for (field, number) in schema.fields().iter().zip(0_u16..) {
+        sheet.write_string_with_format(0, number, field.name(), &bold).map_err(broken)?;
     }
-    for (row, line) in (0..rows).zip(1_u32..) {
-        for (column, number) in (0..width).zip(0_u16..) {
+    for (row, line) in (0..rows.num_rows()).zip(1_u32..) {
+        for (column, number) in (0..rows.num_columns()).zip(0_u16..) {
             match cells.cell(row, column) {
                 Cell::Null => continue,
                 Cell::Text(text) => sheet.write_string(line, number, text),
                 Cell::Integer(whole) if whole.unsigned_abs() > WHOLE_MAX => {
                     return Err(FormError::TooLarge(format!(
                         "{whole} in column {} has more digits than a sheet keeps: take CSV or Parquet",
-                        table.columns[column].name
+                        schema.field(column).name()
                     )));
                 }
                 Cell::Integer(whole) => sheet.write_number(line, number, whole as f64),

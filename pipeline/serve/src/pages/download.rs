@@ -1,15 +1,12 @@
 //! A selection as a file: one function a form.
 
-use std::sync::Arc;
-
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::csv::WriterBuilder;
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow::array::RecordBatch;
 use rettidig_runtime::store::to_parquet;
-use rust_xlsxwriter::{Format, Workbook};
+use rust_xlsxwriter::{Format, Workbook, XlsxError};
 
 use super::{Body, Fault};
+use crate::forms::csv;
+use crate::forms::xlsx::write_rows;
 
 /// A form of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +32,7 @@ impl Form {
     /// Rows as a file of this form.
     pub(crate) fn file(self, rows: &RecordBatch, about: &About) -> Result<Body, Fault> {
         let (content_type, ending, bytes) = match self {
-            Self::Csv => ("text/csv; charset=utf-8; header=present", "csv", csv(rows)?),
+            Self::Csv => ("text/csv; charset=utf-8; header=present", "csv", csv::whole(rows.clone())?),
             Self::Xlsx => (
                 "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
                 "xlsx",
@@ -47,56 +44,21 @@ impl Form {
     }
 }
 
-fn csv(rows: &RecordBatch) -> Result<Vec<u8>, Fault> {
-    let mut bytes = Vec::new();
-    let mut writer = WriterBuilder::new().with_header(true).build(&mut bytes);
-    writer.write(rows).map_err(|error| Fault::broken(&error))?;
-    drop(writer);
-    Ok(bytes)
-}
-
 fn parquet(rows: &RecordBatch, about: &About) -> Result<Vec<u8>, Fault> {
     let bytes = to_parquet(rows, about.facts.clone()).map_err(|error| Fault::broken(&error))?;
     Ok(bytes.to_vec())
 }
 
-/// A sheet with the rows and one that says where they are from. Codes stay text, so that they keep their zeros; nothing becomes a formula.
+/// A sheet with the rows and one that says where they are from.
 fn xlsx(rows: &RecordBatch, about: &About) -> Result<Vec<u8>, Fault> {
-    let failed = |error: rust_xlsxwriter::XlsxError| Fault::broken(&error);
+    let failed = |error: XlsxError| Fault::broken(&error);
     let mut book = Workbook::new();
-    let bold = Format::new().set_bold();
     let sheet = book.add_worksheet();
     sheet.set_name("data").map_err(failed)?;
-    sheet.set_freeze_panes(1, 0).map_err(failed)?;
-    let options = FormatOptions::default();
-    for (place, field) in rows.schema().fields().iter().enumerate() {
-        let column = u16::try_from(place).map_err(|error| Fault::broken(&error))?;
-        sheet.write_string_with_format(0, column, field.name(), &bold).map_err(failed)?;
-        let values = Arc::clone(rows.column(place));
-        let text = ArrayFormatter::try_new(&values, &options).map_err(|error| Fault::broken(&error))?;
-        for index in (0..values.len()).filter(|index| values.is_valid(*index)) {
-            let row = u32::try_from(index + 1).map_err(|error| Fault::broken(&error))?;
-            match values.data_type() {
-                DataType::Float64 => {
-                    sheet
-                        .write_number(row, column, values.as_primitive::<Float64Type>().value(index))
-                        .map_err(failed)?;
-                }
-                // A workbook has no other numbers; counts of a country are exact in them.
-                #[allow(clippy::cast_precision_loss)]
-                DataType::Int64 => {
-                    let value = values.as_primitive::<Int64Type>().value(index) as f64;
-                    sheet.write_number(row, column, value).map_err(failed)?;
-                }
-                _ => {
-                    sheet.write_string(row, column, text.value(index).to_string()).map_err(failed)?;
-                }
-            }
-        }
-    }
-    sheet.autofit();
+    write_rows(sheet, rows)?;
     let sheet = book.add_worksheet();
     sheet.set_name("about").map_err(failed)?;
+    let bold = Format::new().set_bold();
     for (row, (name, value)) in (0_u32..).zip(&about.facts) {
         sheet.write_string_with_format(row, 0, name, &bold).map_err(failed)?;
         sheet.write_string(row, 1, value).map_err(failed)?;
@@ -107,6 +69,8 @@ fn xlsx(rows: &RecordBatch, about: &About) -> Result<Vec<u8>, Fault> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use arrow::array::{Float64Array, StringArray};
 
     use super::*;
@@ -123,7 +87,7 @@ mod tests {
         let text = Form::Csv.file(&rows, &about).expect("csv");
         assert_eq!(
             String::from_utf8_lossy(&text.bytes),
-            "area,value,status\n0101,12.5,final\n0147,,hidden\n"
+            "area,value,status\r\n0101,12.5,final\r\n0147,,hidden\r\n"
         );
         assert_eq!(text.name.as_deref(), Some("selection.csv"));
         let file = Form::Parquet.file(&rows, &about).expect("parquet").bytes;

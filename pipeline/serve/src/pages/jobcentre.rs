@@ -36,6 +36,18 @@ const SETTLING: &str = "SELECT indicator, benefit, period, value, unit, status, 
      WHERE area_kind = 'jobcentre' AND area = $area AND benefit = 'total' AND breakdown = 'total' AND status <> 'final' \
      ORDER BY period DESC, indicator LIMIT 8";
 
+/// Shares beside the country's, the least likely first.
+const FUNNELS: &str = "SELECT indicator, benefit, period_first, period_last, value, country_value, lower_limit, upper_limit, p_value, state \
+     FROM funnels WHERE area_kind = 'jobcentre' AND area = $area ORDER BY p_value NULLS LAST, indicator, benefit";
+
+/// Beside each target those who are hardest to help.
+const HARDEST: &str = "SELECT indicator, benefit, period, value, status, hardest, hardest_value, hardest_last_year, hardest_status, state \
+     FROM creaming_guard WHERE area_kind = 'jobcentre' AND area = $area ORDER BY indicator, benefit, period";
+
+/// What incomplete figures will be.
+const NOWCASTS: &str = "SELECT indicator, benefit, period, value, received_ratio, nowcast, nowcast_low, nowcast_high FROM nowcasts \
+     WHERE area_kind = 'jobcentre' AND area = $area ORDER BY period DESC, indicator, benefit LIMIT 12";
+
 const REVISIONS: &str = "SELECT indicator, benefit, period, old, new, old_known_at, new_known_at, cause FROM revisions \
      WHERE area_kind = 'jobcentre' AND area = $area AND benefit = 'total' AND breakdown = 'total' AND cause <> 'first' \
      ORDER BY new_known_at DESC, period DESC, indicator LIMIT 12";
@@ -142,6 +154,69 @@ pub(crate) struct LocalTarget {
     pub(crate) state: String,
 }
 
+/// A row of the table `funnels`.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Funnel {
+    pub(crate) indicator: String,
+    #[serde(default)]
+    pub(crate) name: String,
+    pub(crate) benefit: String,
+    #[serde(default)]
+    pub(crate) benefit_name: String,
+    pub(crate) period_first: String,
+    pub(crate) period_last: String,
+    pub(crate) value: f64,
+    pub(crate) country_value: f64,
+    pub(crate) lower_limit: Option<f64>,
+    pub(crate) upper_limit: Option<f64>,
+    pub(crate) p_value: Option<f64>,
+    pub(crate) state: String,
+}
+
+/// A row of the table `creaming_guard`.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Hardest {
+    pub(crate) indicator: String,
+    #[serde(default)]
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) unit: String,
+    pub(crate) benefit: String,
+    #[serde(default)]
+    pub(crate) benefit_name: String,
+    pub(crate) period: String,
+    pub(crate) value: Option<f64>,
+    pub(crate) status: String,
+    pub(crate) hardest: String,
+    #[serde(default)]
+    pub(crate) hardest_name: String,
+    #[serde(default)]
+    pub(crate) hardest_unit: String,
+    pub(crate) hardest_value: Option<f64>,
+    pub(crate) hardest_last_year: Option<f64>,
+    pub(crate) hardest_status: String,
+    pub(crate) state: String,
+}
+
+/// A row of the table `nowcasts`.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Nowcast {
+    pub(crate) indicator: String,
+    #[serde(default)]
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) unit: String,
+    pub(crate) benefit: String,
+    #[serde(default)]
+    pub(crate) benefit_name: String,
+    pub(crate) period: String,
+    pub(crate) value: Option<f64>,
+    pub(crate) received_ratio: f64,
+    pub(crate) nowcast: f64,
+    pub(crate) nowcast_low: f64,
+    pub(crate) nowcast_high: f64,
+}
+
 /// A figure that is not final yet.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Settling {
@@ -224,6 +299,9 @@ pub(crate) struct Overview {
     pub(crate) scorecard: Option<Scorecard>,
     pub(crate) targets: Vec<Target>,
     pub(crate) local_targets: Vec<LocalTarget>,
+    pub(crate) hardest: Vec<Hardest>,
+    pub(crate) funnels: Vec<Funnel>,
+    pub(crate) nowcasts: Vec<Nowcast>,
     pub(crate) settling: Vec<Settling>,
     pub(crate) revisions: Vec<Revision>,
     pub(crate) periods: Vec<String>,
@@ -335,6 +413,21 @@ async fn overview(page: &Page, area: &str, font: &'static str) -> Result<Overvie
         row.area_name = page.places.name(language, &row.area_kind, &row.area);
         row.benefit_name = benefit_name(&row.benefit);
     }
+    let mut hardest: Vec<Hardest> = page.rows("hardest_shown", HARDEST, &of_area).await?;
+    for row in &mut hardest {
+        (row.name, row.unit) = (catalogue.name(language, &row.indicator), unit(&row.indicator));
+        (row.hardest_name, row.hardest_unit) = (catalogue.name(language, &row.hardest), unit(&row.hardest));
+        row.benefit_name = benefit_name(&row.benefit);
+    }
+    let mut funnels: Vec<Funnel> = page.rows("funnels_shown", FUNNELS, &of_area).await?;
+    for row in &mut funnels {
+        (row.name, row.benefit_name) = (catalogue.name(language, &row.indicator), benefit_name(&row.benefit));
+    }
+    let mut nowcasts: Vec<Nowcast> = page.rows("nowcasts_shown", NOWCASTS, &of_area).await?;
+    for row in &mut nowcasts {
+        (row.name, row.unit) = (catalogue.name(language, &row.indicator), unit(&row.indicator));
+        row.benefit_name = benefit_name(&row.benefit);
+    }
     let mut settling: Vec<Settling> = page.rows("settling", SETTLING, &of_area).await?;
     for row in &mut settling {
         row.name = catalogue.name(language, &row.indicator);
@@ -356,6 +449,9 @@ async fn overview(page: &Page, area: &str, font: &'static str) -> Result<Overvie
         scorecard,
         targets,
         local_targets,
+        hardest,
+        funnels,
+        nowcasts,
         settling,
         revisions,
         periods,

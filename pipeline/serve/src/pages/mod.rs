@@ -47,6 +47,7 @@ use tokio::sync::Semaphore;
 
 use crate::Shown;
 use crate::access::Reader;
+use crate::forms::FormError;
 use crate::view::{View, ViewError};
 pub(crate) use jobcentre::Overview;
 use places::Places;
@@ -137,6 +138,15 @@ pub(crate) enum Fault {
 impl From<ViewError> for Fault {
     fn from(error: ViewError) -> Self {
         Self::broken(&error)
+    }
+}
+
+impl From<FormError> for Fault {
+    fn from(error: FormError) -> Self {
+        match error {
+            FormError::TooLarge(why) => Self::Refused(why),
+            error => Self::broken(&error),
+        }
     }
 }
 
