@@ -32,8 +32,10 @@ import pyarrow.parquet
 import pypdf
 import web
 from selenium import webdriver
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 PICTURES = fixtures.ROOT / "tests" / "web"
 SECONDS_MAX = 60
@@ -240,14 +242,21 @@ class Pages(unittest.TestCase):
                 self.assertEqual(wanted - set(reached), set())
         self.browser.get(f"{self.place}/da/")
         webdriver.ActionChains(self.browser).send_keys(Keys.TAB, Keys.ENTER).perform()
-        self.assertTrue(self.browser.current_url.endswith("#content"))
+        self.comes_to("#content")
+
+    def comes_to(self, end: str):
+        """Waits until the address ends so: a key or a click returns before the browser has followed it."""
+        try:
+            WebDriverWait(self.browser, web.SECONDS_MAX).until(lambda browser: browser.current_url.endswith(end))
+        except TimeoutException:
+            self.fail(f"expected an address that ends with {end}, got {self.browser.current_url}")
 
     def test_forms_work_without_javascript(self):
         self.browser.get(f"{self.place}/da/")
         self.browser.find_element(By.ID, "find-top").send_keys("Horsens", Keys.ENTER)
-        self.assertTrue(self.browser.current_url.endswith("/da/jobcentre/0615"), self.browser.current_url)
+        self.comes_to("/da/jobcentre/0615")
         self.browser.find_element(By.CLASS_NAME, "language").click()
-        self.assertTrue(self.browser.current_url.endswith("/en/jobcentre/0615"), self.browser.current_url)
+        self.comes_to("/en/jobcentre/0615")
         self.assertNotIn("<script", self.text("/da/").lower())
 
     # --- figures ------------------------------------------------------------------------------------

@@ -198,6 +198,10 @@ async fn every_golden_holds_straight_reordered_and_restarted() {
         } else if got != golden.expected {
             let _ = writeln!(failures, "{name}: expected\n{}\ngot\n{got}\n", golden.expected);
         }
+        if golden.events.len() < 2 {
+            // There is no other order, and what is made of tables of persons is not made of events.
+            continue;
+        }
         let mut reversed: Vec<_> = golden.events.iter().rev().cloned().collect();
         reversed.extend(golden.events.iter().step_by(2).cloned());
         let third = reversed.len().div_ceil(3);
