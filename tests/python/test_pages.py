@@ -255,7 +255,7 @@ class Pages(unittest.TestCase):
         self.browser.get(f"{self.place}/da/")
         self.browser.find_element(By.ID, "find-top").send_keys("Horsens", Keys.ENTER)
         self.comes_to("/da/jobcentre/0615")
-        self.browser.find_element(By.CLASS_NAME, "language").click()
+        WebDriverWait(self.browser, web.SECONDS_MAX).until(lambda browser: browser.find_element(By.CLASS_NAME, "language")).click()
         self.comes_to("/en/jobcentre/0615")
         self.assertNotIn("<script", self.text("/da/").lower())
 
