@@ -8,16 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
 use chrono::{DateTime, Utc};
 use rettidig_event::clock::danish_date;
 use rettidig_model::Model;
 use rettidig_model::catalogue::{COMPLETENESS, Making};
-use rettidig_model::local::{self, LocalMonths, from_rows, local_months, to_rows};
+use rettidig_model::local::{LocalMonths, ShownValue, from_rows, local_months, to_rows};
 use rettidig_model::tables::arrivals_of;
 
 use crate::RuntimeError;
 use crate::explain::{Epochs, arrived};
+use crate::local::shown_rows;
 use crate::manifest::Manifest;
 use crate::persons::{Limits, Owned, PersonLog, cells_of, parameters_of};
 use crate::recompute::{newest, tables_of_log};
@@ -67,7 +67,7 @@ async fn shown_then(
     today: &Manifest,
     then: &Manifest,
 ) -> Result<LocalMonths, RuntimeError> {
-    let hidden = of_epoch(store, today).await?;
+    let hidden = from_rows(&shown_rows(store, today).await?);
     if then.epoch == today.epoch {
         return Ok(hidden);
     }
@@ -88,7 +88,7 @@ async fn shown_then(
     // What is the same today may have been another in between: then it is known from a later instant on.
     let epoch = i64::try_from(then.epoch).unwrap_or(i64::MAX);
     for month in shown.values_mut() {
-        let is_later = |value: &local::ShownValue| value.known_at > known.0;
+        let is_later = |value: &ShownValue| value.known_at > known.0;
         if month.shown.values().any(is_later) {
             for value in Arc::make_mut(month).shown.values_mut().filter(|value| is_later(value)) {
                 (value.known_at, value.epoch) = (known.0, epoch);
@@ -96,13 +96,4 @@ async fn shown_then(
         }
     }
     Ok(shown)
-}
-
-/// What an epoch of today shows of persons.
-async fn of_epoch(store: &Store, manifest: &Manifest) -> Result<LocalMonths, RuntimeError> {
-    let mut states = Vec::with_capacity(manifest.local.len());
-    for entry in manifest.local.values() {
-        states.push(store.get_parquet(entry, local::schema()).await?);
-    }
-    Ok(from_rows(&concat_batches(&local::schema(), &states)?))
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch, UInt32Array};
-use arrow::compute::take_record_batch;
+use arrow::compute::{concat_batches, take_record_batch};
 use bytes::Bytes;
 use chrono::NaiveDate;
 use rettidig_model::Model;
@@ -21,6 +21,18 @@ use crate::groups::column;
 use crate::manifest::Manifest;
 use crate::publish;
 use crate::store::{FileEntry, Store, to_parquet};
+
+/// What an epoch shows of persons, rows of [`schema`] of all its months.
+///
+/// # Errors
+/// [`RuntimeError::Stop`] if a file is gone or damaged.
+pub(crate) async fn shown_rows(store: &Store, manifest: &Manifest) -> Result<RecordBatch, RuntimeError> {
+    let mut states = Vec::with_capacity(manifest.local.len());
+    for state in manifest.local.values() {
+        states.push(store.get_parquet(state, schema()).await?);
+    }
+    Ok(concat_batches(&schema(), &states)?)
+}
 
 /// One month's rows of a published table.
 #[derive(Debug, Clone)]

@@ -16,13 +16,14 @@ use rettidig_model::Model;
 use rettidig_model::catalogue::{COMPLETENESS, Making};
 use rettidig_model::contract::Table;
 use rettidig_model::evaluation::disclosed_schema;
-use rettidig_model::local::{self, from_rows, local_months};
+use rettidig_model::local::{from_rows, local_months};
 use rettidig_model::persons::Cells;
 use rettidig_model::tables::arrivals_of;
 
 use crate::RuntimeError;
 use crate::committer::schema_of;
 use crate::groups::evaluate_log;
+use crate::local::shown_rows;
 use crate::manifest::Manifest;
 use crate::persons::{Audit, Limits, Owned, PersonLog, State, parameters_of};
 use crate::store::Store;
@@ -132,11 +133,7 @@ pub(crate) async fn recompute_persons(
             audit.by_measure().clone()
         }
     };
-    let mut states = Vec::with_capacity(manifest.local.len());
-    for entry in manifest.local.values() {
-        states.push(store.get_parquet(entry, local::schema()).await?);
-    }
-    let state = concat_batches(&local::schema(), &states)?;
+    let state = shown_rows(store, manifest).await?;
     let shown = from_rows(&state);
     // The totals equal the recomputed ones, or the difference is told already.
     let months = local_months(with.as_of).collect();
