@@ -9,18 +9,43 @@ pub mod worlds;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use chrono::{DateTime, Utc};
 use rettidig_event::{Clock, DeadLetter, ManualClock, Topic};
-use rettidig_model::Model;
 use rettidig_model::contract::Table;
+use rettidig_model::{Model, SourceFile};
 use rettidig_runtime::ingest::OwnedMessage;
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::persons::Limits;
 use rettidig_runtime::{Engine, EpochReport, Snapshot, Store};
+
+/// The model that the program carries, one for all tests of a process: its statements are planned once.
+///
+/// # Panics
+/// If it is not valid.
+pub fn model() -> Arc<Model> {
+    static MODEL: LazyLock<Arc<Model>> = LazyLock::new(|| Arc::new(Model::embedded().expect("model")));
+    Arc::clone(&MODEL)
+}
+
+/// A model of other files. Statements that are those of [`model`] are not planned again.
+///
+/// # Panics
+/// If it is not valid.
+pub fn model_of(files: Vec<SourceFile>) -> Arc<Model> {
+    let mut other = Model::load(files).unwrap_or_else(|error| panic!("{error}"));
+    let embedded = model();
+    for statement in &mut other.models {
+        let same = embedded.models.iter().find(|known| known.sql == statement.sql);
+        if let Some(same) = same {
+            statement.plan = same.plan.clone();
+        }
+    }
+    Arc::new(other)
+}
 
 /// The seeds of a test of random interleavings: a few, or as many as `RETTIDIG_SEEDS` says (`make faults`).
 ///

@@ -26,6 +26,7 @@ use crate::clauses;
 use crate::error::{ModelError, Problem, nearest};
 use crate::header::{self, Better, Header};
 use crate::persons::Cells;
+use crate::plan::KeptPlan;
 use crate::{codes, like, reference, theory};
 
 /// The layer of a model; the order is the way of the data.
@@ -152,6 +153,8 @@ pub struct SqlModel {
     pub domain: Domain,
     /// How it is made, if it is a published table.
     pub making: Making,
+    /// Its plan, once it has run.
+    pub plan: KeptPlan,
 }
 
 /// How a published table is made; the order is that of the steps of [`crate::tables`].
@@ -389,6 +392,7 @@ fn load_model(file: &SourceFile, layer: Layer, name: &str) -> Result<SqlModel, V
             reads,
             domain: Domain::Official,
             making: Making::Whole,
+            plan: KeptPlan::default(),
         }),
         _ => Err(problems),
     }

@@ -113,7 +113,7 @@ impl Model {
         let mut changes: BTreeMap<(GroupKey, i32), Vec<Change>> = BTreeMap::new();
         let models = self.models.iter().filter(|model| model.domain != Domain::Person);
         for model in models.filter(|model| model.header.layer < Layer::Table) {
-            let mut batch = session.query(&model.name, &model.sql).await?;
+            let mut batch = session.run(model).await?;
             if model.name == "official_figures" {
                 groups.digests = digests(model, &batch)?;
                 let same = |(group, digest): &(&GroupKey, &u128)| known.get(*group) == Some(*digest);
@@ -157,7 +157,7 @@ impl Model {
         let mut empty = BTreeMap::new();
         let models = self.models.iter().filter(|model| model.domain == Domain::Official);
         for model in models.filter(|model| model.header.layer <= Layer::Local) {
-            let batch = session.query(&model.name, &model.sql).await?;
+            let batch = session.run(model).await?;
             if model.header.public && model.header.layer == Layer::Local {
                 empty.insert(model.name.clone(), batch.clone());
             }

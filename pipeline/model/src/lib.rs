@@ -20,6 +20,7 @@ mod like;
 pub mod local;
 pub mod membership;
 pub mod persons;
+pub mod plan;
 pub mod reference;
 pub mod session;
 pub mod tables;

@@ -170,7 +170,7 @@ impl Model {
         let mut rows = Vec::new();
         let models = self.layer(Layer::Published).filter(|model| model.domain == Domain::Person);
         for model in models.filter(|model| only.is_none_or(|only| only == model.name)) {
-            let batch = session.query(&model.name, &model.sql).await?;
+            let batch = session.run(model).await?;
             let broken = |column: &str| ModelError::Contract {
                 model: model.path.clone(),
                 message: format!(

@@ -237,7 +237,7 @@ impl Model {
         for model in
             self.of_persons().filter(|model| !model.header.derived && model.header.layer < Layer::Published)
         {
-            let batch = session.query(&model.name, &model.sql).await?;
+            let batch = session.run(model).await?;
             if model.header.layer == Layer::Additive {
                 if model.domain == Domain::Reference {
                     continue;
@@ -333,7 +333,7 @@ impl Model {
         let is_wanted = |name: &str| needed.as_ref().is_none_or(|needed| needed.contains(name));
         let models: Vec<&SqlModel> = self.derived().filter(|model| is_wanted(&model.name)).collect();
         for model in models {
-            let batch = checked(model, session.query(&model.name, &model.sql).await?)?;
+            let batch = checked(model, session.run(model).await?)?;
             session.register(&model.name, batch.clone())?;
             derived.insert(model.name.clone(), batch);
         }

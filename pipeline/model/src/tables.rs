@@ -92,7 +92,7 @@ impl Model {
         for model in self.models.iter().filter(|model| model.domain != Domain::Person) {
             match model.header.layer {
                 Layer::Staging if model.header.public && needed.contains(model.name.as_str()) => {
-                    session.register(&model.name, session.query(&model.name, &model.sql).await?)?;
+                    session.register(&model.name, session.run(model).await?)?;
                 }
                 Layer::Table if model.making == Making::Whole => {
                     let table = contract(model)?;
@@ -258,7 +258,7 @@ fn contract(model: &SqlModel) -> Result<&'static Table, ModelError> {
 
 /// The rows that a model makes for its table.
 async fn rows_of(session: &Session, model: &SqlModel, table: &Table) -> Result<RecordBatch, ModelError> {
-    let batch = session.query(&model.name, &model.sql).await?;
+    let batch = session.run(model).await?;
     sorted(table, table.conform(&batch)?)
 }
 

@@ -11,7 +11,6 @@ use arrow::datatypes::TimestampMicrosecondType;
 use arrow::util::display::array_value_to_string;
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use rettidig_event::ManualClock;
-use rettidig_model::Model;
 use rettidig_model::catalogue::Making;
 use rettidig_model::contract::{Table, tables};
 use rettidig_oracle::{Options, random_rows, shuffled};
@@ -38,7 +37,7 @@ fn shown(rows: &RecordBatch) -> BTreeMap<Vec<String>, Vec<String>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_known_is_what_was_published_but_for_what_is_hidden_since() {
-    let model = Arc::new(Model::embedded().expect("model"));
+    let model = rettidig_tests::model();
     let rows = shuffled(&random_rows(11, 260, &Options::default()), 11);
     let folder = tempfile::tempdir().expect("folder");
     let mut today: NaiveDate = "2026-02-20".parse().expect("date");

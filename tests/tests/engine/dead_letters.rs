@@ -217,10 +217,6 @@ fn right_at_first() -> Vec<Unit> {
     units
 }
 
-fn model(files: Vec<rettidig_model::SourceFile>) -> Arc<Model> {
-    Arc::new(Model::load(files).expect("the model loads"))
-}
-
 /// The model of the program before the fix.
 fn older() -> Arc<Model> {
     let mut files = Model::embedded_files();
@@ -228,7 +224,7 @@ fn older() -> Arc<Model> {
         let known = |line: &&str| !line.starts_with(&format!("{NEW_BENEFIT},"));
         file.text = file.text.lines().filter(known).map(|line| format!("{line}\n")).collect();
     }
-    model(files)
+    rettidig_tests::model_of(files)
 }
 
 pub(super) fn broker(folder: &Path) -> (Broker, KafkaConfig) {
@@ -363,7 +359,7 @@ fn sent(replayed: &Replayed, topic: Topic) -> u64 {
 
 async fn a_replay_converges(seed: u64, selection: Selection) {
     let mut random = fastrand::Rng::with_seed(seed);
-    let newer = model(Model::embedded_files());
+    let newer = rettidig_tests::model();
     let whole = tempfile::tempdir().expect("folder");
     let (whole_broker, kafka) = broker(whole.path());
     create_topics(&kafka).await.expect("topics");

@@ -3,8 +3,6 @@
 //! Goal: nobody who is on the path is called drifting more often than is stated, and who leaves it is found. Method:
 //! simulated areas of three sizes with season and over-dispersion; each month is evaluated as it was known then.
 
-use std::sync::Arc;
-
 use chrono::{Months, NaiveDate};
 use rettidig_event::Topic;
 use rettidig_model::Model;
@@ -91,7 +89,7 @@ async fn late_figures_never_make_anybody_drift_before_all_of_them_are_there() {
                     jobcentre,0155,full_time_unemployed,total,2026-02-28,1205,2026-12-31,1150,down,test,\n\
                     jobcentre,0101,full_time_unemployed,total,2026-02-28,9005,2026-12-31,8500,down,test,\n"
         .to_owned();
-    let model = Arc::new(Model::load(files).expect("model"));
+    let model = rettidig_tests::model_of(files);
     for seed in seeds(2) {
         let mut random = fastrand::Rng::with_seed(seed);
         let folder = tempfile::tempdir().expect("folder");

@@ -197,7 +197,7 @@ fn doubled() -> Model {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn goldens() {
     let update = std::env::var_os("UPDATE_GOLDENS").is_some();
-    let (old, new) = (Arc::new(doubled()), Arc::new(Model::embedded().expect("model")));
+    let (old, new) = (Arc::new(doubled()), rettidig_tests::model());
     let mut failures = String::new();
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(folder()).expect("goldens").map(|entry| entry.expect("entry").path()).collect();
@@ -275,7 +275,7 @@ fn without_places(answer: &Explanation) -> Vec<Shape> {
 /// shuffled in small batches by an engine that spills and compacts; every visible value of some indicators is explained.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_records_in_another_order_give_the_same_split() {
-    let model = Arc::new(Model::embedded().expect("model"));
+    let model = rettidig_tests::model();
     let seed = 4;
     let rows = random_rows(seed, 60, &Options::default());
     let cut = rows.num_rows() * 2 / 3;
@@ -350,7 +350,7 @@ async fn the_same_records_in_another_order_give_the_same_split() {
 /// records come through the bulk door, file by file; then so many epochs pass that the files of the first are gone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn loaded_records_are_explained_until_nobody_knows_when_they_came() {
-    let model = Arc::new(Model::embedded().expect("model"));
+    let model = rettidig_tests::model();
     let (data, files) = (tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("files"));
     let load = async |number: u32, at: &str, lines: &[&str]| {
         let at = instant(at);
@@ -390,7 +390,7 @@ async fn loaded_records_are_explained_until_nobody_knows_when_they_came() {
 /// of enough others or of none; whichever it was, the answers are the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_person_is_late_or_corrected_and_nobody_can_tell_which() {
-    let model = Arc::new(Model::embedded().expect("model"));
+    let model = rettidig_tests::model();
     // Persons 1 to 20 are known; then seven come late, two of whom take the place of two who are corrected away; or five do and none is.
     let stories = [
         "payment,21-27,june,2026-06-01,2026-06-07,1000\npayment,1-2,back,2026-06-01,2026-06-07,-1000",
@@ -421,7 +421,7 @@ async fn one_person_is_late_or_corrected_and_nobody_can_tell_which() {
 /// after the change.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_definition_that_holds_no_longer_is_remembered() {
-    let (old, new) = (Arc::new(doubled()), Arc::new(Model::embedded().expect("model")));
+    let (old, new) = (Arc::new(doubled()), rettidig_tests::model());
     let given = std::fs::read_to_string(folder().join("definition.txt")).expect("the golden");
     let (given, _) = given.split_once("\n[ask]").expect("a question");
     let data = tempfile::tempdir().expect("folder");

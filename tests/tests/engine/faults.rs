@@ -81,7 +81,7 @@ impl Work {
             pieces.push(piece);
             start = end;
         }
-        Self { model: Arc::new(Model::embedded().expect("model")), redefined: None, pieces }
+        Self { model: rettidig_tests::model(), redefined: None, pieces }
     }
 
     /// The same with a definition that changes in the middle: days without sickness benefit no longer end a spell at once.

@@ -98,7 +98,7 @@ fn model(golden: &Golden) -> Arc<Model> {
             file.text = rows.trim_end().to_owned() + "\n";
         }
     }
-    Arc::new(Model::load(files).expect("the model loads"))
+    rettidig_tests::model_of(files)
 }
 
 /// Rows of `local_indicators` from text; columns that are not named are those of a final figure that is not divided.

@@ -16,3 +16,7 @@ mod persons;
 mod pipeline;
 mod roles;
 mod silence;
+
+/// As in the program; planning SQL is mostly allocating.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -229,7 +229,7 @@ fn of_oracle(model: &Model, golden: &Golden, name: &str, as_of: NaiveDate) -> Op
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_measure_golden_holds_straight_reordered_restarted_and_in_the_oracle() {
     let update = std::env::var_os("UPDATE_GOLDENS").is_some();
-    let model = Arc::new(Model::embedded().expect("model"));
+    let model = rettidig_tests::model();
     let mut failures = String::new();
     for name in names(&model) {
         let golden = read(&name);
@@ -290,7 +290,7 @@ fn every_measure_has_one_golden_and_every_golden_is_used() {
 /// Equal revisions with other content depend on the order of arrival, so they have a test of their own: the first stays.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_equal_revisions_with_other_content_the_first_stays_and_the_other_is_buried() {
-    let model = Arc::new(Model::embedded().expect("model"));
+    let model = rettidig_tests::model();
     let folder = tempfile::tempdir().expect("folder");
     let clock = Arc::new(ManualClock::new("2026-08-25T10:00:00Z".parse().expect("instant")));
     let mut bench = Bench::open_with(folder.path(), &model, &clock, Limits::default()).await;

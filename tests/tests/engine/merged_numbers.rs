@@ -144,7 +144,7 @@ async fn cells(store: &Store, model: &Arc<Model>, bench: &mut Bench) -> Shown {
 
 #[tokio::test]
 async fn what_is_said_again_of_the_number_that_stays_counts_as_if_it_had_always_been_so() {
-    let model = Arc::new(Model::embedded().expect("model"));
+    let model = rettidig_tests::model();
     let clock = Arc::new(ManualClock::new(now()));
     let right = {
         let folder = tempfile::tempdir().expect("folder");

@@ -55,7 +55,7 @@ async fn audit(bench: &mut Bench) -> u64 {
 /// One history, cut at random.
 async fn run(seed: u64, persons: usize, limits: Limits) {
     let mut random = fastrand::Rng::with_seed(seed);
-    let model = Arc::new(Model::embedded().expect("model"));
+    let model = rettidig_tests::model();
     let rows = shuffled(&random_rows(seed, persons, &Options::default()), seed);
     let folder = tempfile::tempdir().expect("folder");
     let mut today: NaiveDate = "2026-02-20".parse().expect("date");

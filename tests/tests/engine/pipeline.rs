@@ -17,7 +17,6 @@ use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rettidig_broker::{Broker, BrokerConfig};
 use rettidig_event::{Clock, DeadLetter, ManualClock, Reason, Sink, SystemClock, Topic};
-use rettidig_model::Model;
 use rettidig_runtime::kafka::{KafkaConfig, KafkaSink, create_topics};
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::{Engine, RuntimeError, Store, Worker};
@@ -35,7 +34,7 @@ fn broker(folder: &Path) -> (Broker, KafkaConfig) {
 
 async fn worker(folder: &Path, kafka: &KafkaConfig) -> Result<(Worker, Arc<Metrics>), RuntimeError> {
     let store = Store::local(folder)?;
-    let model = Arc::new(Model::embedded()?);
+    let model = rettidig_tests::model();
     let now: DateTime<Utc> = "2026-08-22T10:00:00Z".parse().expect("instant");
     let metrics = Arc::new(Metrics::new().expect("metrics"));
     let engine = Engine::open(store, model, Arc::new(ManualClock::new(now)), Arc::clone(&metrics)).await?;
@@ -135,7 +134,7 @@ async fn an_event_produced_by_hand_shows_in_table_gauge_and_over_http() {
             clock: Arc::new(SystemClock),
             folder: folder.path().to_owned(),
             ready: Ready::Shows(Arc::new(AtomicBool::new(true))),
-            model: Arc::new(Model::embedded().expect("the model")),
+            model: rettidig_tests::model(),
             access: Access::all(Reader::Public),
         };
         let server = Server::start(Door::plain(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))), shown)

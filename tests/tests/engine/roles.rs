@@ -21,7 +21,6 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rettidig_broker::{Broker, BrokerConfig};
 use rettidig_event::{Clock, DeliveryEvent, ManualClock, Sink, SystemClock, Topic};
-use rettidig_model::Model;
 use rettidig_oracle::{Options, random_rows, shuffled};
 use rettidig_runtime::kafka::{KafkaConfig, KafkaSink, create_topics_of_roles};
 use rettidig_runtime::metrics::Metrics;
@@ -61,7 +60,7 @@ impl Fleet {
         let clock = Arc::new(ManualClock::new(instant(today)));
         let setting = Setting {
             store: Store::local(folder).expect("store"),
-            model: Arc::new(Model::embedded().expect("model")),
+            model: rettidig_tests::model(),
             clock: clock.clone(),
             metrics: Arc::new(Metrics::new().expect("metrics")),
             limits: SMALL,

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use arrow::array::AsArray;
 use chrono::{DateTime, Datelike, Days, NaiveDate, Utc, Weekday};
 use rettidig_event::{DeliveryEvent, ManualClock, Sink, Topic};
-use rettidig_model::Model;
 use rettidig_runtime::kafka::{KafkaConfig, KafkaSink, create_topics};
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::persons::Limits;
@@ -109,7 +108,7 @@ async fn statuses(tables: &Tables) -> String {
 #[tokio::test]
 async fn who_is_silent_is_told_to_be_incomplete_and_nobody_else_waits() {
     let folder = tempfile::tempdir().expect("folder");
-    let model = Arc::new(Model::embedded().expect("model"));
+    let model = rettidig_tests::model();
     let clock = Arc::new(ManualClock::new(evening(date("2026-07-13"))));
     let mut bench = Bench::open_with(folder.path(), &model, &clock, Limits::default()).await;
     bench.accept(&deliveries("2025-07-01", "2026-07-13")).await;
@@ -203,7 +202,7 @@ async fn who_is_silent_is_told_to_be_incomplete_and_nobody_else_waits() {
 async fn a_country_in_which_nobody_is_silent_is_complete() {
     for persons in [2_000, 20_000] {
         let folder = tempfile::tempdir().expect("folder");
-        let model = Arc::new(Model::embedded().expect("model"));
+        let model = rettidig_tests::model();
         let options = SimulationOptions { persons, months: 24, ..SimulationOptions::default() };
         let mut files: Vec<SourceFile> = Simulation::new(&options).flat_map(|day| day.files).collect();
         files.sort_by_key(SourceFile::delivered_at);
@@ -245,7 +244,7 @@ async fn a_country_in_which_nobody_is_silent_is_complete() {
 
 async fn worker(folder: &Path, kafka: &KafkaConfig, clock: &Arc<ManualClock>) -> Worker {
     let store = Store::local(folder).expect("store");
-    let model = Arc::new(Model::embedded().expect("model"));
+    let model = rettidig_tests::model();
     let metrics = Arc::new(Metrics::new().expect("metrics"));
     let engine = Engine::open(store, model, clock.clone(), metrics).await.expect("an engine");
     Worker::connect(engine, kafka).await.expect("a worker")
