@@ -1,7 +1,7 @@
 -- layer: L
 -- grain: person, rank
 -- unit: months since January 1970
--- why: Danish tests taken by the as-of date
+-- why: Danish tests taken by the as-of date, with their test round: January to June, or July to December
 -- danish: Aflagte danskprøver
 -- source: ours
 -- local: person
@@ -12,7 +12,14 @@ as_of_date AS (
     SELECT * FROM as_of
 ),
 taken AS (
-    SELECT tests.person, tests."rank", tests.municipality, month_of(tests.test_day) AS "month", tests.passed
+    SELECT
+        tests.person,
+        tests."rank",
+        tests.municipality,
+        month_of(tests.test_day) AS "month",
+        month_of(tests.test_day) / 6 * 6 AS round_month,
+        coalesce(tests.school, 'unknown') AS school,
+        tests.passed
     FROM tests
     CROSS JOIN as_of_date
     WHERE tests.test_day <= as_of_date.as_of_day

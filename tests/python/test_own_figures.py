@@ -18,6 +18,7 @@ BANDS = {"0-4": 5, "5-13": 14, "14-26": 27, "27-52": 53, "53-104": 105}
 PARTS = {
     "local_contacts_held_in_time": "local_contacts_due",
     "local_danish_tests_passed": "local_danish_tests",
+    "local_school_tests_passed": "local_school_tests",
     "local_relapse_spells_26": "local_ended_spells",
     "local_relapse_spells_52": "local_ended_spells",
 }
@@ -78,6 +79,51 @@ class Survival(unittest.TestCase):
                 compared += 1
                 self.assertEqual(sum(parts), total, (key, breakdown))
         self.assertGreater(compared, 100)
+
+
+class Schools(unittest.TestCase):
+    def test_each_round_is_that_of_its_months_beside_the_goal(self):
+        (goal,) = (int(row["pass_percent"]) for row in fixtures.reference("language_goals"))
+        as_of = datetime.date.fromisoformat(published.epoch()["as_of"])
+        wanted = {}
+        cells = {(row["indicator"], row["breakdown_value"], row["period"]): row for row in own() if "school" in row["indicator"]}
+        for (indicator, school, period), tests in cells.items():
+            if indicator != "local_school_tests":
+                continue
+            year, month = period.split("-")
+            self.assertIn(month, ("01", "07"), "the first month of a round")
+            rate = cells["local_school_pass_rate", school, period]
+            last = datetime.date(int(year), 6, 30) if month == "01" else datetime.date(int(year), 12, 31)
+            running = last + datetime.timedelta(31) >= as_of
+            status = "hidden" if "hidden" in (tests["status"], rate["status"]) else rate["status"]
+            status = "provisional" if status == "final" and running else status
+            share = rate["value"]
+            wanted[school, f"{year}-H{1 if month == '01' else 2}"] = (
+                tests["numerator"], rate["numerator"], share, goal, None if share is None else share - goal,
+                None if share is None else share >= goal, status,
+            )
+        columns = ("tests", "passed", "pass_rate", "goal", "above_goal", "is_reached", "status")
+        found = {(row["school"], row["round"]): tuple(row[n] for n in columns) for row in published.rows("school_rounds")}
+        self.assertEqual(found, wanted)
+        self.assertGreater(sum(one[2] is not None for one in found.values()), 1, "some are shown")
+
+    def test_rounds_are_their_months(self):
+        months: dict[str, list] = {}
+        for row in own():
+            if row["indicator"] == "local_danish_tests" and row["area_kind"] == "country":
+                year, month = row["period"].split("-")
+                months.setdefault(f"{year}-{'01' if int(month) < 7 else '07'}", []).append(row["numerator"])
+        compared = 0
+        for row in own():
+            if row["indicator"] == "local_school_tests" and row["breakdown"] == "total" and row["numerator"] is not None:
+                parts = months[row["period"]]
+                shown = sum(part or 0 for part in parts)
+                compared += 1
+                # A hidden month has a test at least.
+                self.assertLessEqual(shown + parts.count(None), row["numerator"], row["period"])
+                if None not in parts:
+                    self.assertEqual(shown, row["numerator"], row["period"])
+        self.assertGreater(compared, 1)
 
 
 class Targets(unittest.TestCase):

@@ -452,6 +452,16 @@ class Pages(unittest.TestCase):
                 self.assertTrue(any(abs(value - row["value"]) <= 1e-14 * abs(value) for value in shown), row["node"])
         self.assertNotIn("forårsag", text.lower())
 
+    def test_language_schools_stand_beside_their_goal(self):
+        rounds = sorted({row["round"] for row in published.rows("school_rounds")}, reverse=True)[:3]
+        true = [row for row in published.rows("school_rounds") if row["round"] in rounds]
+        shown = self.table("/en/theory", "Danish tests by language school")
+        self.assertEqual(len(shown), len(true))
+        wanted = sorted(((row["tests"], row["pass_rate"], row["goal"], row["above_goal"]) for row in true), key=str)
+        found = sorted((tuple(row[place][1] for place in (2, 3, 4, 5)) for row in shown), key=str)
+        self.assertTrue(all(map(self.close, found, wanted)), (found, wanted))
+        self.assertGreater(sum(row["pass_rate"] is not None for row in true), 1, "some are shown")
+
     # --- reports ------------------------------------------------------------------------------------
 
     def test_reports_hold_the_figures_of_the_page(self):

@@ -244,6 +244,7 @@ class Cubes(Served):
                 continue
             cubes.append(table)
             measure = {"survival_curves": "survival", "labour_force": "labour_force", "seasons": "factor", "adjusted": "adjusted"}
+            measure["school_rounds"] = "pass_rate"
             measure |= {f"local_{name}": column for name, column in measure.items() if name in ("seasons", "adjusted")}
             name = measure.get(table, "value")
             extra = () if "indicator" in portal_readers.columns(table) else (name,)

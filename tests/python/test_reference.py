@@ -39,6 +39,7 @@ HEADERS = {
         "extra_activity_per_1000_clients", "price_oere", "effect_permille", "delay_months", "effect_months",
         "valid_from", "source",
     ],
+    "language_goals": ["valid_from", "valid_to", "pass_percent", "note"],
     "local_targets": [
         "area_kind", "area", "indicator", "benefit", "zero_date", "zero_value", "target_date", "target_value",
         "direction", "owner", "note",

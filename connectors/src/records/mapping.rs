@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
-use rettidig_event::person::{AMOUNT_OERE_MAX, INTERVAL_DAYS_MAX, format_person};
+use rettidig_event::person::{AMOUNT_OERE_MAX, INTERVAL_DAYS_MAX, SCHOOL_EXPECTED, format_person, is_school};
 use rettidig_event::{
     CaseEvent, CaseStep, IncomeEvent, Op, PaymentEvent, PersonFields, Reason, Topic, clock::danish_date,
 };
@@ -331,6 +331,12 @@ fn case_step(record: &Record<'_>) -> Result<CaseStep<'static>, Refusal> {
             on: record.required_date(Field::On)?,
             level: text(Field::Level)?,
             passed: record.required(Field::Passed, values::flag)?,
+            school: match record.text(Field::School)?.filter(|code| !code.is_empty()) {
+                Some(code) if !is_school(&code) => {
+                    return Err(record.refuse(Field::School, Reason::InvalidValue, SCHOOL_EXPECTED));
+                }
+                code => code.map(Cow::Owned),
+            },
         },
         Kind::Origin => {
             let origin = record.text(Field::Origin)?.ok_or_else(|| missing(Field::Origin))?;

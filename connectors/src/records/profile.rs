@@ -38,11 +38,12 @@ pub(crate) enum Field {
     On,
     Level,
     Passed,
+    School,
     Origin,
 }
 
 /// Every field under its name in a profile, in the order of the enum.
-const FIELDS: [(&str, Field); 22] = [
+const FIELDS: [(&str, Field); 23] = [
     ("cpr", Field::Cpr),
     ("revision", Field::Revision),
     ("recorded_at", Field::RecordedAt),
@@ -64,6 +65,7 @@ const FIELDS: [(&str, Field); 22] = [
     ("on", Field::On),
     ("level", Field::Level),
     ("passed", Field::Passed),
+    ("school", Field::School),
     ("origin", Field::Origin),
 ];
 
@@ -93,14 +95,15 @@ const KINDS: [KindRow; 7] = [
     ("registration", Kind::Registration, &[Field::From], &[Field::To]),
     ("contact", Kind::Contact, &[Field::Due], &[Field::Held, Field::Form]),
     ("activation", Kind::Activation, &[Field::From, Field::HoursAWeek], &[Field::To, Field::Offer]),
-    ("language_test", Kind::LanguageTest, &[Field::On, Field::Level, Field::Passed], &[]),
+    ("language_test", Kind::LanguageTest, &[Field::On, Field::Level, Field::Passed], &[Field::School]),
     ("origin", Kind::Origin, &[Field::Origin, Field::From], &[]),
 ];
 
 const COMMON_OPTIONAL: [Field; 4] = [Field::Revision, Field::RecordedAt, Field::Municipality, Field::Deleted];
 
 /// Fields whose values a profile may translate.
-const CODED: [Field; 5] = [Field::Benefit, Field::Form, Field::Offer, Field::Level, Field::Origin];
+const CODED: [Field; 6] =
+    [Field::Benefit, Field::Form, Field::Offer, Field::Level, Field::School, Field::Origin];
 
 impl Field {
     pub(crate) fn name(self) -> &'static str {

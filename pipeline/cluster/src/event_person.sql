@@ -47,5 +47,6 @@ SELECT
     amount_oere,
     refund_oere,
     detail,
-    passed
+    passed,
+    school
 FROM current

@@ -5,8 +5,8 @@
 //! (`source`, `id`); `upsert`/`delete` is a record with a life, the highest `revision` of (`source`, `id`) wins.
 //! A `delete` needs its identity only; its other fields may be null or absent.
 //!
-//! `sex` is ours, an optional field beside the contract: it stands in no payment file but in the CPR, which stops
-//! at the connector.
+//! Two optional fields are ours, beside the contract. `sex` stands in no payment file but in the CPR, which stops at the
+//! connector. `school` says at which language school a Danish test was taken.
 
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
@@ -28,6 +28,23 @@ pub const INTERVAL_DAYS_MAX: i64 = 366;
 
 /// Sums of money beyond this are refused, øre: ten billion kroner.
 pub const AMOUNT_OERE_MAX: i64 = 1_000_000_000_000;
+
+/// What the code of a language school looks like.
+pub const SCHOOL_EXPECTED: &str =
+    "expected a code of 1 to 32 lower-case letters, digits (at most 9) and hyphens, e.g. sprogcenter-101";
+
+/// What all schools together are called where figures are divided by school.
+const ALL_SCHOOLS: &str = "total";
+
+/// Whether a text is the code of a language school. Codes are published, so nothing else fits into one: a school's number
+/// has six digits, a CPR number ten.
+pub fn is_school(code: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=32).contains(&code.len())
+        && code.bytes().all(is_plain)
+        && code.bytes().filter(u8::is_ascii_digit).count() <= 9
+        && code != ALL_SCHOOLS
+}
 
 /// Buckets that persons fall into; fixed for ever, files are named by them.
 pub const BUCKETS: usize = 1_024;
@@ -212,6 +229,9 @@ pub enum CaseStep<'a> {
         level: Cow<'a, str>,
         /// Result.
         passed: bool,
+        /// The language school, where it is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        school: Option<Cow<'a, str>>,
     },
     /// Origin (herkomst) as Danmarks Statistik divides it.
     Origin {
@@ -306,6 +326,7 @@ pub fn schema() -> SchemaRef {
             Field::new("refund_oere", DataType::Int64, true),
             Field::new("detail", DataType::Utf8, true),
             Field::new("passed", DataType::Boolean, true),
+            Field::new("school", DataType::Utf8, true),
             Field::new("topic_partition", DataType::Int32, false),
             Field::new("topic_offset", DataType::Int64, false),
         ]))

@@ -118,7 +118,8 @@ fn produced_events_decode_and_keys_are_the_persons() {
         CaseStep::Registration { from, to: None },
         CaseStep::Contact { due: from, held: Some(from), form: "phone".into() },
         CaseStep::Activation { from, to: None, offer: "company".into(), minutes_per_week: 2_220 },
-        CaseStep::LanguageTest { on: from, level: "3".into(), passed: true },
+        CaseStep::LanguageTest { on: from, level: "3".into(), passed: true, school: None },
+        CaseStep::LanguageTest { on: from, level: "3".into(), passed: true, school: Some("vejle-1".into()) },
         CaseStep::Origin { origin: "western".into(), from },
     ];
     // What a row is written back to decodes to the same row.

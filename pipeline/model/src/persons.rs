@@ -87,6 +87,7 @@ pub fn schema() -> SchemaRef {
             integer("refund_oere", true),
             Field::new("detail", DataType::Utf8, true),
             Field::new("passed", DataType::Boolean, true),
+            Field::new("school", DataType::Utf8, true),
         ]))
     });
     SCHEMA.clone()
@@ -177,6 +178,7 @@ pub fn prepare(rows: &RecordBatch) -> Result<Histories, ModelError> {
         long("refund_oere")?,
         Arc::clone(column("detail")?),
         Arc::clone(column("passed")?),
+        Arc::clone(column("school")?),
     ];
     let rows = RecordBatch::try_new(schema(), columns).map_err(fail)?;
     Ok(Histories { rows, persons })

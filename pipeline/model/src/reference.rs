@@ -15,7 +15,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use crate::theory;
 
 /// Declares a reference table: name and columns. A trailing `?` marks a column that may be blank.
-const TABLES: [(&str, &[(&str, DataType)]); 15] = [
+const TABLES: [(&str, &[(&str, DataType)]); 16] = [
     (
         "areas",
         &[
@@ -115,6 +115,15 @@ const TABLES: [(&str, &[(&str, DataType)]); 15] = [
             ("effect_months", DataType::Int64),
             ("valid_from", DataType::Date32),
             ("source", DataType::Utf8),
+        ],
+    ),
+    (
+        "language_goals",
+        &[
+            ("valid_from", DataType::Date32),
+            ("valid_to?", DataType::Date32),
+            ("pass_percent", DataType::Int64),
+            ("note", DataType::Utf8),
         ],
     ),
     (

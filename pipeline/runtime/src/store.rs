@@ -9,9 +9,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, new_null_array};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Schema, SchemaRef};
+use arrow::error::ArrowError;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
@@ -289,9 +290,45 @@ fn from_parquet(bytes: Bytes, schema: SchemaRef) -> Result<RecordBatch, String> 
         .and_then(|builder| builder.with_batch_size(1 << 16).build())
         .map_err(|error| error.to_string())?;
     let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
-    let batches: Result<Vec<_>, _> = batches
-        .into_iter()
-        .map(|batch| RecordBatch::try_new(schema.clone(), batch.columns().to_vec()))
-        .collect();
+    let batches: Result<Vec<_>, _> = batches.iter().map(|batch| conform(batch, &schema)).collect();
     concat_batches(&schema, &batches.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
+}
+
+/// Rows of a file in today's columns: one that the file is too old to have is blank.
+pub(crate) fn conform(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let columns = schema.fields().iter().map(|field| match rows.column_by_name(field.name()) {
+        Some(column) => Arc::clone(column),
+        None => new_null_array(field.data_type(), rows.num_rows()),
+    });
+    RecordBatch::try_new(Arc::clone(schema), columns.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Array, Int64Array, StringArray};
+    use arrow::datatypes::{DataType, Field};
+
+    use super::*;
+
+    /// A file is read in today's columns by their names: a new one that may be blank is, one that must not be is told.
+    #[test]
+    fn a_file_older_than_a_column_reads_as_blank_in_it() {
+        let schema = |fields: &[(&str, DataType, bool)]| -> SchemaRef {
+            let field =
+                |(name, kind, blank): &(&str, DataType, bool)| Field::new(*name, kind.clone(), *blank);
+            Arc::new(Schema::new(fields.iter().map(field).collect::<Vec<_>>()))
+        };
+        let id = ("id", DataType::Int64, false);
+        let then = schema(std::slice::from_ref(&id));
+        let rows = RecordBatch::try_new(then, vec![Arc::new(Int64Array::from(vec![1, 2]))]).expect("rows");
+        let bytes = to_parquet(&rows, Vec::new()).expect("bytes");
+        let now = schema(&[("school", DataType::Utf8, true), id.clone()]);
+        let read = from_parquet(bytes.clone(), Arc::clone(&now)).expect("read");
+        let blank: StringArray = vec![None::<&str>, None].into_iter().collect();
+        let expected = vec![Arc::new(blank) as Arc<dyn Array>, Arc::new(Int64Array::from(vec![1, 2]))];
+        assert_eq!(read, RecordBatch::try_new(now, expected).expect("rows"));
+        let must = schema(&[id, ("person", DataType::Int64, false)]);
+        let error = from_parquet(bytes, must).expect_err("nobody knows who it was");
+        assert!(error.contains("person"), "{error}");
+    }
 }

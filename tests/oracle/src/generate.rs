@@ -312,6 +312,7 @@ impl<'a> Writer<'a> {
                     refund_oere: None,
                     detail: None,
                     passed: None,
+                    school: None,
                     ..row.clone()
                 });
             } else {
@@ -423,6 +424,12 @@ impl<'a> Writer<'a> {
         });
     }
 
+    /// One of two, or not told.
+    fn school(&mut self) -> Option<String> {
+        let number = self.rng.u32(..3);
+        (number > 0).then(|| format!("school-{number}"))
+    }
+
     fn language_test(&mut self, on: Day) {
         let row = self.row(topic::CASES, op::UPSERT);
         let mut row = Row {
@@ -430,9 +437,13 @@ impl<'a> Writer<'a> {
             from_day: Some(on),
             detail: Some("pd2".to_owned()),
             passed: Some(false),
+            school: self.school(),
             ..row
         };
-        self.revise(&mut row, |writer, row| row.passed = Some(writer.chance(2)));
+        self.revise(&mut row, |writer, row| {
+            row.passed = Some(writer.chance(2));
+            row.school = writer.school();
+        });
     }
 
     /// One origin and perhaps another one since some later day, or since the same.

@@ -47,7 +47,7 @@ pub type Cells = BTreeMap<String, BTreeMap<Vec<String>, Vec<i64>>>;
 pub type Measure = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// The measures in the order of the contract.
-pub const MEASURES: [Measure; 19] = [
+pub const MEASURES: [Measure; 20] = [
     (
         "covered",
         &["municipality", "benefit", "month", "breakdown", "breakdown_value"],
@@ -105,6 +105,11 @@ pub const MEASURES: [Measure; 19] = [
     (
         "language_tests",
         &["municipality", "month"],
+        &["tests", "tests_passed", "persons", "persons_passed", "persons_failed"],
+    ),
+    (
+        "school_tests",
+        &["school", "month"],
         &["tests", "tests_passed", "persons", "persons_passed", "persons_failed"],
     ),
 ];

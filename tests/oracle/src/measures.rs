@@ -27,6 +27,8 @@ enum Part {
     Week(i32),
     Monday(Day),
     Text(&'static str),
+    /// A language school's code, padded with zeros.
+    School([u8; 32]),
 }
 use Part::{Monday, Municipality, Quarter, Text, Week};
 
@@ -41,6 +43,7 @@ impl Part {
             Self::Monday(day) => Some(date_of(day).to_string()),
             Self::Week(week) => Some(format!("{week:03}")),
             Self::Text(text) => Some(text.to_owned()),
+            Self::School(code) => Some(String::from_utf8_lossy(&code).trim_end_matches('\0').to_owned()),
         }
     }
 }
@@ -109,6 +112,7 @@ pub(crate) fn count(
         }
     }
     count_steps(facts, tally);
+    count_school_tests(facts, tally);
     count_expected_refund(facts, benefits, tally);
     count_refund_weeks(facts, benefits, tally);
 }
@@ -312,6 +316,29 @@ fn count_survival(facts: &Facts, spell: &Spell, tally: &mut Tally) {
 
 fn first_month_of_quarter(month: Month) -> Month {
     month - month.rem_euclid(3)
+}
+
+/// `school_tests`, ruling 22: at each school and at all of them (`total`), by the half-year of the test.
+fn count_school_tests(facts: &Facts, tally: &mut Tally) {
+    let mut rounds: BTreeMap<([u8; 32], Month), [i64; 2]> = BTreeMap::new();
+    for test in facts.steps(kind::LANGUAGE_TEST) {
+        let on = test.from_day.expect("a test's day");
+        if on > facts.as_of {
+            continue;
+        }
+        let month = month_of(on);
+        let failed = usize::from(!test.passed.expect("a test's result"));
+        for school in [test.school.as_deref().unwrap_or("unknown"), "total"] {
+            let mut code = [0; 32];
+            code[..school.len()].copy_from_slice(school.as_bytes());
+            rounds.entry((code, month - month.rem_euclid(6))).or_default()[failed] += 1;
+        }
+    }
+    for ((school, round), [good, bad]) in rounds {
+        let grain = [Part::School(school), Part::Month(round)];
+        let counts = [good + bad, good, 1, i64::from(good > 0), i64::from(bad > 0)];
+        tally.add("school_tests", grain, counts);
+    }
 }
 
 /// `contacts` and `language_tests`, ruling 17, in the municipality that reported them; persons are counted once, and once for

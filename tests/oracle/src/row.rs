@@ -55,6 +55,7 @@ pub struct Row {
     pub refund_oere: Option<i64>,
     pub detail: Option<String>,
     pub passed: Option<bool>,
+    pub school: Option<String>,
 }
 
 impl Row {
@@ -86,7 +87,7 @@ pub fn from_batch(batch: &RecordBatch) -> Vec<Row> {
     let (municipalities, kinds, benefits) = (int32("municipality"), int32("kind"), int32("benefit"));
     let (from, to, minutes) = (date("from_day"), date("to_day"), int64("minutes"));
     let (amounts, refunds, details) = (int64("amount_oere"), int64("refund_oere"), text("detail"));
-    let passed = column("passed").as_boolean();
+    let (passed, schools) = (column("passed").as_boolean(), text("school"));
     let optional32 = |array: &Int32Array, at: usize| array.is_valid(at).then(|| array.value(at));
     let optional64 = |array: &Int64Array, at: usize| array.is_valid(at).then(|| array.value(at));
     let optional_day = |array: &Date32Array, at: usize| array.is_valid(at).then(|| array.value(at));
@@ -111,6 +112,7 @@ pub fn from_batch(batch: &RecordBatch) -> Vec<Row> {
             refund_oere: optional64(refunds, at),
             detail: details.is_valid(at).then(|| details.value(at).to_owned()),
             passed: passed.is_valid(at).then(|| passed.value(at)),
+            school: schools.is_valid(at).then(|| schools.value(at).to_owned()),
         })
         .collect()
 }
@@ -158,6 +160,7 @@ pub fn to_batch(rows: &[Row]) -> RecordBatch {
         int64(|row| row.refund_oere),
         text(|row| row.detail.as_deref()),
         Arc::new(rows.iter().map(|row| row.passed).collect::<BooleanArray>()),
+        text(|row| row.school.as_deref()),
         int32(|row| Some(partition_of(&row.person, 8))),
         Arc::new((0_i64..).take(rows.len()).map(Some).collect::<Int64Array>()),
     ];

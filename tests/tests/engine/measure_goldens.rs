@@ -74,6 +74,12 @@ fn event(line: &str, people: &BTreeMap<&str, (&str, &str)>) -> (Topic, Vec<u8>) 
             let own = json!({ "kind": "language_test", "on": on, "level": "3", "passed": passed == "true" });
             (Topic::Cases, "upsert", id, 1, on, own)
         }
+        ["test", _, _, on, passed, school, id] => {
+            let own = json!({
+                "kind": "language_test", "on": on, "level": "3", "passed": passed == "true", "school": school,
+            });
+            (Topic::Cases, "upsert", id, 1, on, own)
+        }
         ["origin", _, _, origin, from, id] => {
             (Topic::Cases, "upsert", id, 1, from, json!({ "kind": "origin", "origin": origin, "from": from }))
         }

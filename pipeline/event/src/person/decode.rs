@@ -10,7 +10,10 @@ use arrow::array::{
 use chrono::{Datelike, NaiveDate};
 use serde::Deserialize;
 
-use super::{AMOUNT_OERE_MAX, INTERVAL_DAYS_MAX, Op, Sex, kind, parse_person, schema, topic_number};
+use super::{
+    AMOUNT_OERE_MAX, INTERVAL_DAYS_MAX, Op, SCHOOL_EXPECTED, Sex, is_school, kind, parse_person, schema,
+    topic_number,
+};
 use crate::decode::{Refusal, check_text, instant_micros, parse_object};
 use crate::period::days_since_1970;
 use crate::{Decoded, Message, Reason, Rejected, Topic, benefit, municipality};
@@ -59,6 +62,8 @@ struct Wire<'a> {
     level: Option<Cow<'a, str>>,
     passed: Option<bool>,
     #[serde(borrow)]
+    school: Option<Cow<'a, str>>,
+    #[serde(borrow)]
     origin: Option<Cow<'a, str>>,
     #[serde(borrow)]
     month: Option<Cow<'a, str>>,
@@ -77,6 +82,7 @@ struct Own<'a> {
     refund_oere: Option<i64>,
     detail: Option<Cow<'a, str>>,
     passed: Option<bool>,
+    school: Option<Cow<'a, str>>,
 }
 
 fn invalid(message: impl Into<String>) -> Refusal {
@@ -210,6 +216,10 @@ fn case<'a>(wire: &mut Wire<'a>) -> Result<Own<'a>, Refusal> {
             from_day: must("on", wire.on.take())?,
             detail: Some(text("level", wire.level.take())?),
             passed: Some(required("passed", wire.passed)?),
+            school: match wire.school.take() {
+                Some(code) if !is_school(&code) => return Err(invalid(format!("school: {SCHOOL_EXPECTED}"))),
+                code => code,
+            },
             ..Own::default()
         },
         "origin" => {
@@ -285,6 +295,7 @@ struct Columns {
     refund_oere: Int64Builder,
     detail: StringBuilder,
     passed: BooleanBuilder,
+    school: StringBuilder,
     partition: Int32Builder,
     offset: Int64Builder,
 }
@@ -312,6 +323,7 @@ impl Columns {
             refund_oere: Int64Builder::new(),
             detail: StringBuilder::new(),
             passed: BooleanBuilder::new(),
+            school: StringBuilder::new(),
             partition: Int32Builder::new(),
             offset: Int64Builder::new(),
         }
@@ -360,6 +372,7 @@ impl Columns {
         self.refund_oere.append_option(own.refund_oere);
         self.detail.append_option(own.detail);
         self.passed.append_option(own.passed);
+        self.school.append_option(own.school);
         self.partition.append_value(message.partition);
         self.offset.append_value(message.offset);
         Ok(())
@@ -386,6 +399,7 @@ impl Columns {
             Arc::new(self.refund_oere.finish()),
             Arc::new(self.detail.finish()),
             Arc::new(self.passed.finish()),
+            Arc::new(self.school.finish()),
             Arc::new(self.partition.finish()),
             Arc::new(self.offset.finish()),
         ];

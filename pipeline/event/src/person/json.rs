@@ -65,7 +65,7 @@ pub fn to_json(rows: &RecordBatch, row: usize) -> Vec<u8> {
         }),
         kind::LANGUAGE_TEST => json!({
             "kind": "language_test", "on": date("from_day"), "level": text("detail"),
-            "passed": column("passed").as_boolean().value(row),
+            "passed": column("passed").as_boolean().value(row), "school": text("school"),
         }),
         kind::ORIGIN => json!({ "kind": "origin", "from": date("from_day"), "origin": text("detail") }),
         _ => {

@@ -20,6 +20,7 @@ use parquet::schema::types::ColumnPath;
 use rettidig_event::person::{self, BUCKETS, PersonId, bucket_of};
 
 use crate::RuntimeError;
+use crate::store::conform;
 
 /// Rows of a page: about as many as eight persons have in ten years.
 const PAGE_ROWS: usize = 1_024;
@@ -142,9 +143,7 @@ impl Opened {
         let reader = builder.build().map_err(|error| error.to_string())?;
         let schema = person::schema();
         let batches: Vec<RecordBatch> = reader
-            .map(|batch| {
-                batch.and_then(|batch| RecordBatch::try_new(schema.clone(), batch.columns().to_vec()))
-            })
+            .map(|batch| batch.and_then(|batch| conform(&batch, &schema)))
             .collect::<Result<_, _>>()
             .map_err(|error| error.to_string())?;
         concat_batches(&schema, &batches).map_err(|error| error.to_string())

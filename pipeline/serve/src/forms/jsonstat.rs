@@ -216,8 +216,9 @@ fn ids(dimensions: &[Dimension<'_>]) -> Vec<&'static str> {
 fn role(dimensions: &[Dimension<'_>]) -> Value {
     let mut role = Map::new();
     let has = |name: &str| dimensions.iter().any(|dimension| dimension.name == name);
-    for (what, names) in [("time", ["period", "quarter"]), ("geo", ["area", "jobcentre"])] {
-        let names: Vec<_> = names.into_iter().filter(|name| has(name)).collect();
+    let roles = [("time", &["period", "quarter", "round"][..]), ("geo", &["area", "jobcentre"])];
+    for (what, names) in roles {
+        let names: Vec<_> = names.iter().filter(|name| has(name)).collect();
         if !names.is_empty() {
             role.insert(what.to_owned(), json!(names));
         }

@@ -190,11 +190,12 @@ impl Language {
         self.text(&format!("month-{number}"))
     }
 
-    /// A reference period: juli 2026, 2. kvartal 2026, 2026.
+    /// A reference period: juli 2026, 2. kvartal 2026, januar-juni 2026, 2026.
     pub fn period(self, period: &str) -> String {
-        let spoken = period.split_once('-').and_then(|(year, part)| match part.strip_prefix('Q') {
-            Some(quarter) => Some(self.with("quarter-of", &[("quarter", quarter), ("year", year)])),
-            None => {
+        let spoken = period.split_once('-').and_then(|(year, part)| match part.split_at_checked(1)? {
+            ("Q", quarter) => Some(self.with("quarter-of", &[("quarter", quarter), ("year", year)])),
+            ("H", half @ ("1" | "2")) => Some(self.with(&format!("half-of-{half}"), &[("year", year)])),
+            _ => {
                 let number: u32 = part.parse().ok().filter(|number| (1..=12).contains(number))?;
                 Some(format!("{} {year}", self.month(number)))
             }
@@ -326,6 +327,9 @@ mod tests {
         assert_eq!(danish.period("2026-07"), "juli 2026");
         assert_eq!(english.period("2026-Q2"), "Q2 2026");
         assert_eq!(danish.period("2026-Q2"), "2. kvartal 2026");
+        assert_eq!(english.period("2026-H1"), "January–June 2026");
+        assert_eq!(danish.period("2026-H2"), "juli–december 2026");
+        assert_eq!(danish.period("2026-H3"), "2026-H3");
         assert_eq!(english.period("2026"), "2026");
         assert_eq!(english.period("2026-13"), "2026-13", "what is no period is shown as it is");
         let day = NaiveDate::from_ymd_opt(2026, 8, 3).expect("a day");

@@ -1,4 +1,4 @@
-//! The theory of change as nested lists: what is known, why the rest is not. It shows what goes together in time and never says that one
+//! The theory of change as nested lists, and the language schools behind one of its goals: what is known, why the rest is not. It shows what goes together in time and never says that one
 //! thing caused another.
 
 use axum::response::Response;
@@ -11,6 +11,24 @@ const SQL: &str = "SELECT tree.depth, tree.node, tree.kind, tree.danish, tree.en
      tree.differs, tree.shows_after_months, goals.known, goals.indicators, goals.activities, goals.activities_known, \
      goals.activities_delivered, goals.movement, goals.diagnosis, goals.waits_for \
      FROM theory_of_change AS tree LEFT JOIN goals ON tree.node = goals.node ORDER BY tree.place";
+
+/// Of the newest test rounds, the country's schools together first.
+const SCHOOLS: &str = "SELECT school, round, tests, pass_rate, goal, above_goal, is_reached, status FROM school_rounds \
+     WHERE round IN (SELECT DISTINCT round FROM school_rounds ORDER BY round DESC LIMIT 3) \
+     ORDER BY round DESC, school <> 'total', school";
+
+/// A language school in a test round.
+#[derive(Debug, Deserialize, Serialize)]
+struct School {
+    school: String,
+    round: String,
+    tests: Option<f64>,
+    pass_rate: Option<f64>,
+    goal: Option<f64>,
+    above_goal: Option<f64>,
+    is_reached: Option<bool>,
+    status: String,
+}
 
 /// A node with those below it.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -50,6 +68,7 @@ struct Node {
 #[derive(Serialize)]
 struct Theory {
     goals: Vec<Node>,
+    schools: Vec<School>,
 }
 
 /// `/theory`
@@ -61,7 +80,8 @@ pub(crate) async fn page(page: Page) -> Response {
 async fn body(page: &Page) -> Result<Body, Fault> {
     page.knows(&[])?;
     let nodes: Vec<Node> = page.rows("theory_shown", SQL, &[]).await?;
-    page.html("theory.html", &Theory { goals: nested(nodes) }).await
+    let schools: Vec<School> = page.rows("schools_shown", SCHOOLS, &[]).await?;
+    page.html("theory.html", &Theory { goals: nested(nodes), schools }).await
 }
 
 /// Rows in the order of the tree as a tree: each below the nearest one before it that is less deep.

@@ -40,7 +40,7 @@ fn events_have_the_fields_of_the_contract_and_no_others() {
         ("registration", "kind from to"),
         ("contact", "kind due held form"),
         ("activation", "kind from to offer minutes_per_week"),
-        ("language_test", "kind on level passed"),
+        ("language_test", "kind on level passed school"),
         ("origin", "kind origin from"),
         ("income", "month wage_oere minutes"),
     ]);

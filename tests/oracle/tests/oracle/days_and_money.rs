@@ -299,6 +299,34 @@ fn contacts_and_tests_count_once_their_day_has_come() {
     assert_eq!(lines(&result, "language_tests", ""), ["0101 2026-03: 2 1 1 1 1"]);
 }
 
+/// D = 31 August. At `a` one passed and one failed in the round from January, another one passed in the round from July; at
+/// no school that is told one failed in the first. All together: three and one, of one person.
+#[test]
+fn tests_count_at_their_school_and_in_their_round() {
+    let test = |id, on, passed, school: Option<&str>| Row {
+        passed: Some(passed),
+        school: school.map(str::to_owned),
+        ..step(id, kind::LANGUAGE_TEST, on, None, "pd2")
+    };
+    let rows = [
+        test("a", "2026-01-01", true, Some("a")),
+        test("b", "2026-06-30", false, Some("a")),
+        test("c", "2026-07-01", true, Some("a")),
+        test("d", "2026-05-15", false, None),
+        test("e", "2026-09-01", true, Some("a")),
+    ];
+    assert_eq!(
+        lines(&cells(&rows, "2026-08-31"), "school_tests", ""),
+        [
+            "a 2026-01: 2 1 1 1 1",
+            "a 2026-07: 1 1 1 1 0",
+            "total 2026-01: 3 1 1 1 1",
+            "total 2026-07: 1 1 1 1 0",
+            "unknown 2026-01: 1 0 1 0 1",
+        ]
+    );
+}
+
 /// 2023 from 1 January, day by day of the ladder: January 1-28 at 80 %, 29-31 at 40 %.
 /// - January: 28 × 80 + 3 × 40 = 2,360 over 31 days: 3,100 × 2,360 ÷ 3,100 = 2,360.
 /// - February to June = day 32 to 181: 40 %. July 1 is day 182, still 40 %; 2 July, day 183, is 30 %:
