@@ -184,7 +184,10 @@ impl Writer<'_> {
         text(self.out, if record.passed { r#"","passed":true"# } else { r#"","passed":false"# });
         // One school east of the Great Belt, one west of it.
         let is_east = self.file.municipality() <= 400;
-        text(self.out, if is_east { r#","school":"sprogcenter-oest""# } else { r#","school":"sprogcenter-vest""# });
+        text(
+            self.out,
+            if is_east { r#","school":"sprogcenter-oest""# } else { r#","school":"sprogcenter-vest""# },
+        );
     }
 
     fn origin(&mut self, record: &OriginRecord) {

@@ -59,7 +59,7 @@ fn question(text: &str) -> Question {
 }
 
 /// Records of one line: `payment,PERSONS,ID,FROM,TO,KRONER`, `activation,PERSONS,ID,FROM,TO`,
-/// `deleted,PERSONS,ID,FROM,TO` (an activation that was) or `figure,MEASURE,AREA,PERIOD,VALUE`. PERSONS is `3` or `1-10`.
+/// `deleted,PERSONS,ID,FROM,TO` (an activation that was), `test,PERSONS,ID,ON,SCHOOL` (passed) or `figure,MEASURE,AREA,PERIOD,VALUE`. PERSONS is `3` or `1-10`.
 fn records(line: &str, at: DateTime<Utc>) -> Vec<(Topic, Vec<u8>)> {
     let fields: Vec<&str> = line.split(',').collect();
     if let ["figure", measure, area, period, value] = fields[..] {
@@ -87,6 +87,12 @@ fn records(line: &str, at: DateTime<Utc>) -> Vec<(Topic, Vec<u8>)> {
                         r#""kind":"activation","from":"{from}","to":"{to}","offer":"course","minutes_per_week":600"#
                     );
                     (Topic::Cases, if what == "deleted" { "delete" } else { "upsert" }, own)
+                }
+                "test" => {
+                    let own = format!(
+                        r#""kind":"language_test","on":"{from}","level":"3","passed":true,"school":"{to}""#
+                    );
+                    (Topic::Cases, "upsert", own)
                 }
                 _ => panic!("not a record: {line}"),
             };
@@ -277,7 +283,7 @@ fn without_places(answer: &Explanation) -> Vec<Shape> {
 async fn the_same_records_in_another_order_give_the_same_split() {
     let model = rettidig_tests::model();
     let seed = 4;
-    let rows = random_rows(seed, 60, &Options::default());
+    let rows = random_rows(seed, 100, &Options::default());
     let cut = rows.num_rows() * 2 / 3;
     let parts = [rows.slice(0, cut), rows.slice(cut, rows.num_rows() - cut)];
     let again = parts.each_ref().map(|rows| shuffled(rows, seed));

@@ -44,13 +44,31 @@ pub(super) enum Behind {
     Unknown,
 }
 
+/// The events behind a part: how many, and the first of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Events {
+    total: u64,
+    first: BTreeSet<EventBehind>,
+}
+
+impl Events {
+    /// Counts one more, no two of which are the same; at most `kept` are kept.
+    pub(super) fn add(&mut self, event: EventBehind, kept: usize) {
+        self.total += 1;
+        self.first.insert(event);
+        if self.first.len() > kept {
+            self.first.pop_last();
+        }
+    }
+}
+
 /// A part before it is told.
 #[derive(Debug, Clone)]
 pub(super) struct Measured {
     pub(super) cause: Cause,
     pub(super) micro: i64,
     pub(super) behind: Behind,
-    pub(super) events: Vec<EventBehind>,
+    pub(super) events: Events,
 }
 
 /// A part as it is told: of one cause, or of several together.
@@ -119,9 +137,15 @@ fn joint(parts: &[Measured]) -> BTreeSet<usize> {
     joint
 }
 
-/// The parts as they may be told, at most `events_max` events each.
-pub(super) fn told(parts: Vec<Measured>, events_max: usize) -> Vec<Part> {
-    let joint = joint(&parts);
+/// Which parts are told alone, and so with their events.
+pub(super) fn alone(parts: &[Measured]) -> BTreeSet<usize> {
+    let joint = joint(parts);
+    (0..parts.len()).filter(|place| !joint.contains(place)).collect()
+}
+
+/// The parts as they may be told.
+pub(super) fn told(parts: &[Measured]) -> Vec<Part> {
+    let joint = joint(parts);
     let mut groups: Vec<BTreeSet<usize>> = Vec::new();
     for place in 0..parts.len() {
         if !joint.contains(&place) {
@@ -130,10 +154,10 @@ pub(super) fn told(parts: Vec<Measured>, events_max: usize) -> Vec<Part> {
             groups.push(joint.clone());
         }
     }
-    groups.iter().map(|places| part(&parts, places, events_max)).collect()
+    groups.iter().map(|places| part(parts, places)).collect()
 }
 
-fn part(parts: &[Measured], places: &BTreeSet<usize>, events_max: usize) -> Part {
+fn part(parts: &[Measured], places: &BTreeSet<usize>) -> Part {
     let causes = places.iter().map(|place| parts[*place].cause).collect();
     let micro = Some(places.iter().map(|place| parts[*place].micro).sum());
     let alone = places.first().filter(|_| places.len() == 1).map(|place| &parts[*place]);
@@ -152,11 +176,8 @@ fn part(parts: &[Measured], places: &BTreeSet<usize>, events_max: usize) -> Part
         Behind::Persons(persons) => Some((persons.len() / enough() * enough()) as u64),
         Behind::Figures | Behind::Unknown => None,
     };
-    let mut events = alone.events.clone();
-    events.sort();
-    events.dedup();
-    let events_total = Some(events.len() as u64);
-    events.truncate(events_max);
+    let events_total = Some(alone.events.total);
+    let events = alone.events.first.iter().cloned().collect();
     Part { causes, micro, persons_at_least, is_few: false, events_total, events }
 }
 
@@ -188,7 +209,8 @@ mod tests {
             loaded_line: None,
             file: None,
         };
-        let events = persons.clone().map(event).collect();
+        let mut events = Events::default();
+        persons.clone().for_each(|number| events.add(event(number), 3));
         Measured { cause, micro, behind: Behind::Persons(persons.map(|n| [n; 16]).collect()), events }
     }
 
@@ -208,7 +230,7 @@ mod tests {
     fn five_persons_behind_each_part_are_told_apart() {
         use Cause::{Correction, Late, Real};
         let parts = vec![measured(Real, 0, 0..0), measured(Late, 7, 0..7), measured(Correction, -5, 10..15)];
-        let told = told(parts, 3);
+        let told = told(&parts);
         let expected = vec![
             (vec![Real], Some(0), Some(0), false, Some(0)),
             (vec![Late], Some(7), Some(5), false, Some(7)),
@@ -227,7 +249,7 @@ mod tests {
             (vec![Real], Some(9), Some(5), false, Some(9)),
             (vec![Late, Correction], Some(5), None, false, None),
         ];
-        assert_eq!(shape(&told(parts, 9)), expected);
+        assert_eq!(shape(&told(&parts)), expected);
     }
 
     /// The difference of two published values is known; which cause moved it is not told when few persons did.
@@ -239,9 +261,9 @@ mod tests {
                 measured(Real, 0, 0..0),
                 measured(Late, i64::from(late), 0..late),
                 measured(Correction, i64::from(correction), 10..10 + correction),
-                Measured { cause: Definition, micro: 0, behind: Behind::Unknown, events: Vec::new() },
+                Measured { cause: Definition, micro: 0, behind: Behind::Unknown, events: Events::default() },
             ];
-            let told = told(parts, 9);
+            let told = told(&parts);
             let sum = i64::from(late + correction);
             let expected = vec![(vec![Real, Late, Correction, Definition], Some(sum), None, true, None)];
             assert_eq!(shape(&told), expected);
@@ -254,7 +276,7 @@ mod tests {
         use Cause::{Correction, Late};
         let parts = vec![measured(Late, 8, 0..8), measured(Correction, 0, 20..22)];
         let expected = vec![(vec![Late, Correction], Some(8), None, false, None)];
-        assert_eq!(shape(&told(parts, 9)), expected);
+        assert_eq!(shape(&told(&parts)), expected);
     }
 
     /// Goal: no told part has 1 to 4 persons behind it, and none follows from the others. Method: random parts; a part that is not
@@ -273,9 +295,14 @@ mod tests {
                 })
                 .collect();
             let micro = random.i64(0..2);
-            parts.push(Measured { cause: Definition, micro, behind: Behind::Unknown, events: Vec::new() });
+            parts.push(Measured {
+                cause: Definition,
+                micro,
+                behind: Behind::Unknown,
+                events: Events::default(),
+            });
             let total: i64 = parts.iter().map(|part| part.micro).sum();
-            let told = told(parts.clone(), 99);
+            let told = told(&parts);
             assert_eq!(told.iter().filter_map(|part| part.micro).sum::<i64>(), total);
             for part in &told {
                 let of: Vec<&Measured> = parts.iter().filter(|p| part.causes.contains(&p.cause)).collect();

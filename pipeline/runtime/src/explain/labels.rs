@@ -46,10 +46,10 @@ pub(super) struct State {
 }
 
 /// A person's numerator and denominator by municipality.
-type Shares = BTreeMap<i32, (i64, i64)>;
+pub(super) type Shares = BTreeMap<i32, (i64, i64)>;
 
 /// Contributions in one state: of the first period and of the last.
-type Contributions = BTreeMap<PersonId, [Shares; 2]>;
+pub(super) type Contributions = BTreeMap<PersonId, [Shares; 2]>;
 
 /// What some persons give.
 #[derive(Debug)]
@@ -131,14 +131,8 @@ impl Chunk {
                 contributions.extend(contributions.last().cloned());
                 continue;
             }
-            let with = self.labelled_parameters(&state.with);
-            let of_state = filter_record_batch(&rows, &BooleanArray::from(known.clone()))?;
-            let histories = prepare(&of_state)?;
-            let labelled = model.evaluate_persons(&histories, &with).await?.cells;
-            let months = [place.month, place.last_month].into();
-            let derived = model.derive_published(&labelled, &with, &months).await?;
-            let contents = model.local_contents(&derived, &place.indicator).await?;
-            contributions.push(self.contributions(&contents, &place, &members));
+            let (labelled, given) = self.in_state(&model, &rows, state, &place, &members).await?;
+            contributions.push(given);
             cells.push(self.true_cells(labelled)?);
             before = Some((known, &state.with));
         }
@@ -148,6 +142,38 @@ impl Chunk {
         }
         moved.extend(contributions.last().map(|last| differing(last, 0, last, 1)));
         Ok(Given { cells, moved })
+    }
+
+    /// What each person gives in one state.
+    pub(super) async fn contributions_in(
+        self,
+        model: &Model,
+        state: &State,
+        place: &Place,
+        members: &[BTreeSet<i32>; 2],
+    ) -> Result<Contributions, RuntimeError> {
+        let model = labelled_model(model, self.labels.len())?;
+        Ok(self.in_state(&model, &self.labelled()?, state, place, members).await?.1)
+    }
+
+    /// Cells by label in one state, and what each person gives.
+    async fn in_state(
+        &self,
+        model: &Model,
+        rows: &RecordBatch,
+        state: &State,
+        place: &Place,
+        members: &[BTreeSet<i32>; 2],
+    ) -> Result<(Cells, Contributions), RuntimeError> {
+        let known: BooleanArray = self.told.iter().map(|told| Some(state.told.contains(told))).collect();
+        let with = self.labelled_parameters(&state.with);
+        let histories = prepare(&filter_record_batch(rows, &known)?)?;
+        let labelled = model.evaluate_persons(&histories, &with).await?.cells;
+        let months = [place.month, place.last_month].into();
+        let derived = model.derive_published(&labelled, &with, &months).await?;
+        let contents = model.local_contents(&derived, &place.indicator).await?;
+        let given = self.contributions(&contents, place, members);
+        Ok((labelled, given))
     }
 
     fn labelled(&self) -> Result<RecordBatch, RuntimeError> {

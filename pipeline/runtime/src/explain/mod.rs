@@ -6,6 +6,7 @@
 //! and the first and the last must be what was published. What would tell of few persons is told together with other parts or
 //! not at all ([`guard`]); of a hidden value nothing is told. Nobody's pseudonym, birth or municipality leaves this module.
 
+mod behind;
 mod epochs;
 mod guard;
 mod knowledge;
@@ -229,9 +230,9 @@ pub async fn explain(
             let asked = serde_json::to_value(question).unwrap_or_default();
             reads::note(asking.folder, Log::Explain, asking.reader, asked, newest.epoch, asking.at)
         };
-        persons::find(store, model, &newest, indicator, question, &note).await?
+        persons::find(store, model, &newest, indicator, question, asking.events_max, &note).await?
     } else {
-        official::find(store, model, &newest, indicator, question).await?
+        official::find(store, model, &newest, indicator, question, asking.events_max).await?
     };
     let difference_micro = match (&found.parts, found.from.micro, found.to.micro) {
         (Some(_), Some(from), Some(to)) => Some(to - from),
@@ -240,7 +241,7 @@ pub async fn explain(
     let mut parts = match &found.parts {
         None => Vec::new(),
         Some(parts) if found.unsplit => guard::unsplit(parts),
-        Some(parts) => guard::told(parts.clone(), asking.events_max),
+        Some(parts) => guard::told(parts),
     };
     if found.parts.is_some() {
         if found.definition_unknown {
@@ -320,6 +321,9 @@ fn hidden(period: &str, known_at: DateTime<Utc>, epoch: u64) -> End {
 const HIDDEN_NOTE: &str =
     "disclosure control hides the value: neither a split nor the number of events behind it is told";
 
+/// The note of an area of which one municipality is hidden.
+const MEMBER_NOTE: &str = "one of the area's municipalities is hidden: only the whole difference is told, for a part of it might be that one's";
+
 /// The note of a definition change that nobody knows.
 const RESTATED_NOTE: &str = "the first value was published by other definitions, and what they said then is not kept: both values are those \
      of today's definitions, and what the change of definition did is not known";
@@ -337,12 +341,9 @@ impl Found {
         }
     }
 
-    /// One of the area's municipalities is hidden: no part is told, for it might be that one's.
-    fn hides_a_member(&mut self) {
+    /// No part is told, but the whole, and why.
+    fn unsplit(&mut self, why: &str) {
         self.unsplit = true;
-        self.notes.push(
-            "one of the area's municipalities is hidden: only the whole difference is told, for a part of it might be that one's"
-                .to_owned(),
-        );
+        self.notes.push(why.to_owned());
     }
 }

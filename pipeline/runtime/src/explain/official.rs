@@ -16,9 +16,9 @@ use rettidig_model::header::AddsOver;
 use rettidig_model::{Model, SqlModel};
 
 use super::epochs::Epochs;
-use super::guard::{Behind, Cause, Measured};
+use super::guard::{Behind, Cause, Events, Measured};
 use super::split::{Point, STATES, split};
-use super::{End, EventBehind, Found, Question, RESTATED_NOTE, hidden};
+use super::{End, EventBehind, Found, MEMBER_NOTE, Question, RESTATED_NOTE, hidden};
 use crate::RuntimeError;
 use crate::committer::schema_of;
 use crate::definitions::Shown;
@@ -321,6 +321,7 @@ pub(super) async fn find(
     manifest: &Manifest,
     indicator: &SqlModel,
     question: &Question,
+    events_max: usize,
 ) -> Result<Found, RuntimeError> {
     comparable(manifest, model)?;
     let cells = Cells { model, indicator, question };
@@ -430,17 +431,22 @@ pub(super) async fn find(
     }
     let parts = split(&path, first_micro, last_micro);
     let members = cells.members(&group);
-    let events = |rows: &BTreeSet<usize>| -> Result<Vec<EventBehind>, RuntimeError> {
+    let events = |rows: &BTreeSet<usize>| -> Result<Events, RuntimeError> {
         let rows = group.changing(rows, to_instant);
         let rows = rows.into_iter().filter(|row| cells.is_relevant(&group.figures[*row], &members));
-        rows.map(|row| group.event(row, indicator.header.feeds.as_deref().unwrap_or_default())).collect()
+        let feeds = indicator.header.feeds.as_deref().unwrap_or_default();
+        let distinct: BTreeSet<EventBehind> =
+            rows.map(|row| group.event(row, feeds)).collect::<Result<_, _>>()?;
+        let mut events = Events::default();
+        distinct.into_iter().for_each(|event| events.add(event, events_max));
+        Ok(events)
     };
     let measured = |cause, micro, events| Measured { cause, micro, behind: Behind::Figures, events };
     found.parts = Some(vec![
-        measured(Cause::Real, parts.real, Vec::new()),
+        measured(Cause::Real, parts.real, Events::default()),
         measured(Cause::Late, parts.late, events(&late)?),
         measured(Cause::Correction, parts.correction, events(&corrections)?),
-        measured(Cause::Definition, parts.definition, Vec::new()),
+        measured(Cause::Definition, parts.definition, Events::default()),
     ]);
     found.denominator = parts.denominator;
     let hides_a_member = |period: &str| -> Result<bool, RuntimeError> {
@@ -453,7 +459,7 @@ pub(super) async fn find(
         Ok(false)
     };
     if unknown_state || hides_a_member(first)? || hides_a_member(last)? {
-        found.hides_a_member();
+        found.unsplit(MEMBER_NOTE);
     }
     if found.denominator.is_none() && indicator.header.unit == "percent" {
         found.notes.push(

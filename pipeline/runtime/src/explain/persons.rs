@@ -21,14 +21,15 @@ use rettidig_model::persons::{Parameters, day_of, unique};
 use rettidig_model::{Model, SqlModel};
 use tokio::task::JoinSet;
 
+use super::behind::{Search, Sought};
 use super::epochs::Epochs;
-use super::guard::{Behind, Cause, Measured};
-use super::knowledge::{Told, told};
+use super::guard::{Behind, Cause, Events, Measured, alone};
+use super::knowledge::{Arrived, Told, told};
 use super::labels::{Chunk, Given, Moved, Place, State};
 use super::official::members_of;
-use super::records::{Wanted, arrived, events_of, is_concerned, kinds_of};
+use super::records::{Wanted, arrived, is_concerned, kinds_of};
 use super::split::{Point, STATES, split};
-use super::{End, EventBehind, Found, Question, RESTATED_NOTE, hidden};
+use super::{End, Found, MEMBER_NOTE, Question, RESTATED_NOTE, hidden};
 use crate::RuntimeError;
 use crate::definitions::Shown;
 use crate::groups::column;
@@ -47,6 +48,10 @@ const KNOWN: [&[Told]; STATES - 1] = [
     &[Told::Before, Told::Late],
     &[Told::Before, Told::Late, Told::Otherwise],
 ];
+
+/// The note of an indicator whose persons nobody can tell apart.
+const WHOLE_NOTE: &str = "the indicator is of the whole country alone, so how many persons are behind a part is not known: only the whole \
+     difference is told";
 
 /// What is shown of a value.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +89,13 @@ impl Asked<'_> {
         let months = from_rows(rows);
         let value = months.values().find_map(|month| month.shown.get(&self.key()))?;
         Some(Shows { content: value.content, known_at: value.known_at, epoch: value.epoch })
+    }
+
+    /// Whether rows have the indicator by municipality: who is behind a part is found by those figures.
+    fn is_by_municipality(&self, rows: &RecordBatch) -> bool {
+        let is_such =
+            |cell: &CellKey| cell.indicator == self.indicator.name && cell.area_kind == "municipality";
+        from_rows(rows).values().any(|month| month.shown.keys().any(is_such))
     }
 
     /// Whether rows hide the value of one of several municipalities that the area consists of. The country, without `members`,
@@ -144,15 +156,20 @@ pub(super) async fn find(
     newest: &Manifest,
     indicator: &SqlModel,
     question: &Question,
+    events_max: usize,
     note: &(dyn Fn() -> Result<(), RuntimeError> + Sync),
 ) -> Result<Found, RuntimeError> {
     comparable(newest, model)?;
     let months = [month(question, &question.period)?, month(question, question.last_period())?];
     let asked = Asked { question, indicator, months };
-    let (mut shown, mut hides_a_member) = (Vec::new(), false);
+    let (mut shown, mut whole) = (Vec::new(), None);
     for (place, members) in asked.members(model).iter().enumerate() {
         let rows = asked.rows(store, newest, place).await?;
-        hides_a_member |= rows.as_ref().is_some_and(|rows| asked.hides_a_member(rows, members));
+        if let Some(rows) = &rows {
+            whole = whole
+                .or_else(|| asked.hides_a_member(rows, members).then_some(MEMBER_NOTE))
+                .or_else(|| (!asked.is_by_municipality(rows)).then_some(WHOLE_NOTE));
+        }
         let shows = rows.and_then(|rows| asked.shows(&rows)).ok_or_else(|| {
             let remedy = "look for it with `rettidig query \"SELECT … FROM local_indicators\"`; the newest 48 months are there";
             question.stop(format!("no value of {} is shown for this area and benefit", asked.period(place)), remedy)
@@ -170,10 +187,12 @@ pub(super) async fn find(
     }
     let (first, last) = ends(store, newest, &asked).await?;
     note()?;
-    let path = evaluate(store, model, newest, &asked, (&first, &last)).await?;
-    let mut found = tell(store, model, newest, &asked, (&first, &last), path, shown[1]).await?;
-    if hides_a_member {
-        found.hides_a_member();
+    let way = evaluate(store, model, newest, &asked, (&first, &last)).await?;
+    let mut found = tell(store, model, newest, &asked, (&first, &last), &way, shown[1]).await?;
+    match (whole, &mut found.parts) {
+        (Some(why), _) => found.unsplit(why),
+        (None, Some(parts)) => way.name_events(model, &asked, parts, events_max).await?,
+        (None, None) => {}
     }
     Ok(found)
 }
@@ -228,15 +247,25 @@ struct Way {
     points: [Option<Content>; STATES],
     /// Who moved it at each step; the denominator is everybody's if it is a number of days.
     moved: Vec<Moved>,
-    events: Vec<(PersonId, Told, EventBehind)>,
     days: [i64; 2],
+    log: PersonLog,
+    from: Arrived,
+    to: Arrived,
+    states: Arc<Vec<State>>,
+    place: Arc<Place>,
+    members: Arc<[BTreeSet<i32>; 2]>,
 }
 
 impl Way {
+    /// Whether everybody is divided by the same, the days of the month.
+    fn is_constant(&self) -> bool {
+        let is_of_days = |content: &Content| self.days.iter().any(|days| content.denominator == Some(*days));
+        self.points.iter().flatten().all(is_of_days)
+    }
+
     /// Who moved the value at some steps.
     fn behind(&self, steps: &[usize]) -> BTreeSet<PersonId> {
-        let is_of_days = |content: &Content| self.days.iter().any(|days| content.denominator == Some(*days));
-        let is_constant = self.points.iter().flatten().all(is_of_days);
+        let is_constant = self.is_constant();
         let mut persons = BTreeSet::new();
         for (step, moved) in self.moved.iter().enumerate().filter(|(step, _)| steps.contains(step)) {
             persons.extend(&moved.numerator);
@@ -248,11 +277,41 @@ impl Way {
         persons
     }
 
-    fn events(&self, persons: &BTreeSet<PersonId>, told: &[Told]) -> Vec<EventBehind> {
-        let of = |(person, what, _): &&(PersonId, Told, EventBehind)| {
-            persons.contains(person) && told.contains(what)
+    /// Gives the parts that are told alone their events.
+    async fn name_events(
+        &self,
+        model: &Model,
+        asked: &Asked<'_>,
+        parts: &mut [Measured],
+        kept: usize,
+    ) -> Result<(), RuntimeError> {
+        let search = Search {
+            model,
+            log: &self.log,
+            from: &self.from,
+            to: &self.to,
+            place: Arc::clone(&self.place),
+            members: Arc::clone(&self.members),
+            wanted: &Wanted {
+                benefit: benefit::number_of(&asked.question.benefit),
+                months: asked.months,
+                kinds: kinds_of(model, asked.indicator),
+            },
+            is_constant: self.is_constant(),
+            kept,
         };
-        self.events.iter().filter(of).map(|(_, _, event)| event.clone()).collect()
+        for place in alone(parts) {
+            let part = &mut parts[place];
+            let (step, what, state) = match part.cause {
+                // That time passes is no event.
+                Cause::Real if asked.question.to_period.is_some() => (3, KNOWN[STATES - 2], None),
+                Cause::Late => (1, &[Told::Late][..], Some(&self.states[2])),
+                Cause::Correction => (2, &[Told::Otherwise][..], Some(&self.states[3])),
+                _ => continue,
+            };
+            part.events = search.events(&Sought { persons: self.behind(&[step]), what, state }).await?;
+        }
+        Ok(())
     }
 }
 
@@ -327,8 +386,6 @@ async fn evaluate(
         sums.cells.push(CellStore::new(model).await?);
     }
     let mut running: JoinSet<Result<Given, RuntimeError>> = JoinSet::new();
-    let mut events = Vec::new();
-    let wanted = Wanted { benefit: number, months: asked.months, kinds: kinds_of(model, asked.indicator) };
     // Persons of whom nothing was told in between, and the others: the former need fewer evaluations.
     let mut chunks = [Chunk::default(), Chunk::default()];
     let run = |chunk: Chunk, running: &mut JoinSet<_>| {
@@ -355,7 +412,6 @@ async fn evaluate(
                 run(std::mem::take(chunk), &mut running);
                 joined(&mut running, &mut sums, THREADS).await?;
             }
-            events_of(&own, what, person, &wanted, &mut events)?;
             chunks[usize::from(is_changed)].push(person, own, what)?;
         }
     }
@@ -374,7 +430,7 @@ async fn evaluate(
         points[STATES - 1] = of(last_month);
     }
     let days = asked.months.map(|month| month_last(month) - month_first(month) + 1);
-    Ok(Way { points, moved: sums.moved, events, days })
+    Ok(Way { points, moved: sums.moved, days, log, from, to, states, place, members })
 }
 
 fn point(content: Content) -> Point {
@@ -401,7 +457,7 @@ async fn tell(
     newest: &Manifest,
     asked: &Asked<'_>,
     (first, last): (&Manifest, &Manifest),
-    way: Way,
+    way: &Way,
     shown: Shows,
 ) -> Result<Found, RuntimeError> {
     let question = asked.question;
@@ -414,7 +470,7 @@ async fn tell(
             ),
         )
     };
-    let mut contents = way.points;
+    let mut contents = way.points.clone();
     if last.epoch == newest.epoch {
         // What was shown and is not any more is shown as nobody.
         let is_same = |content: &Content| {
@@ -472,25 +528,13 @@ async fn tell(
         found.notes.push(RESTATED_NOTE.to_owned());
     }
     let parts = split(&points, micros[0], micros[1]);
-    let measured = |cause, micro, steps: &[usize], events| Measured {
-        cause,
-        micro,
-        behind: Behind::Persons(way.behind(steps)),
-        events,
-    };
-    // That time passes is no event.
-    let in_both = if question.to_period.is_some() { KNOWN[STATES - 2] } else { &[] };
-    let events = |step: usize, told: &[Told]| way.events(&way.behind(&[step]), told);
+    let measured = |cause, micro, behind| Measured { cause, micro, behind, events: Events::default() };
+    let persons = |steps: &[usize]| Behind::Persons(way.behind(steps));
     found.parts = Some(vec![
-        measured(Cause::Real, parts.real, &[0, 3], events(3, in_both)),
-        measured(Cause::Late, parts.late, &[1], events(1, &[Told::Late])),
-        measured(Cause::Correction, parts.correction, &[2], events(2, &[Told::Otherwise])),
-        Measured {
-            cause: Cause::Definition,
-            micro: parts.definition,
-            behind: Behind::Unknown,
-            events: Vec::new(),
-        },
+        measured(Cause::Real, parts.real, persons(&[0, 3])),
+        measured(Cause::Late, parts.late, persons(&[1])),
+        measured(Cause::Correction, parts.correction, persons(&[2])),
+        measured(Cause::Definition, parts.definition, Behind::Unknown),
     ]);
     found.denominator = parts.denominator;
     Ok(found)

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{Date32Type, Int32Type, Int64Type};
-use rettidig_event::person::{self, BUCKETS, PersonId, kind};
+use rettidig_event::Topic;
+use rettidig_event::person::{self, BUCKETS, kind};
 use rettidig_model::calendar::{month_first, month_last};
 use rettidig_model::persons::unique;
 use rettidig_model::{Layer, Model, SqlModel};
@@ -74,6 +75,7 @@ pub(super) fn is_concerned(
 }
 
 /// Which events may be behind the value.
+#[derive(Debug)]
 pub(super) struct Wanted {
     pub(super) benefit: Option<i32>,
     pub(super) months: [i64; 2],
@@ -102,44 +104,48 @@ pub(super) fn kinds_of(model: &Model, indicator: &SqlModel) -> BTreeSet<i32> {
     kinds
 }
 
-/// The events of a person that may be behind the value: of its kinds and its benefit, and if they were known before, of its
+/// Rows of a person that may be behind the value: told as `what` says, of its kinds and its benefit, and with `of_time` of its
 /// periods.
-pub(super) fn events_of(
+pub(super) fn candidates(
     rows: &RecordBatch,
+    told: &[Told],
     what: &[Told],
-    person: PersonId,
     wanted: &Wanted,
-    events: &mut Vec<(PersonId, Told, EventBehind)>,
-) -> Result<(), RuntimeError> {
-    let (benefit, months) = (wanted.benefit, wanted.months);
+    of_time: bool,
+) -> Result<Vec<usize>, RuntimeError> {
     let integer = |name: &str| column(rows, name).map(|column| column.as_primitive::<Int32Type>());
-    let text = |name: &str| column(rows, name).map(|column| column.as_string::<i32>());
     let day = |name: &str| column(rows, name).map(|column| column.as_primitive::<Date32Type>());
-    let long = |name: &str| column(rows, name).map(|column| column.as_primitive::<Int64Type>());
-    let (topic, partition, benefits) = (integer("topic")?, integer("topic_partition")?, integer("benefit")?);
-    let (source, id, kinds) = (text("source")?, text("id")?, integer("kind")?);
+    let (kinds, benefits) = (integer("kind")?, integer("benefit")?);
     let (from_day, to_day) = (day("from_day")?, day("to_day")?);
-    let (revision, offset) = (long("revision")?, long("topic_offset")?);
-    let first_day = months.into_iter().map(month_first).min().unwrap_or(0);
-    let last_day = months.into_iter().map(month_last).max().unwrap_or(0);
-    let is_wanted = |row: &usize| what[*row] != Told::After && wanted.kinds.contains(&kinds.value(*row));
-    for row in (0..rows.num_rows()).filter(is_wanted) {
+    let first_day = wanted.months.into_iter().map(month_first).min().unwrap_or(0);
+    let last_day = wanted.months.into_iter().map(month_last).max().unwrap_or(0);
+    let is_candidate = |row: &usize| {
+        let row = *row;
         let is_of_benefit =
-            benefit.is_none_or(|benefit| benefits.is_null(row) || benefits.value(row) == benefit);
-        let is_of_time = (from_day.is_null(row) || i64::from(from_day.value(row)) <= last_day)
-            && (to_day.is_null(row) || i64::from(to_day.value(row)) >= first_day);
-        if !is_of_benefit || (what[row] == Told::Before && (months[0] == months[1] || !is_of_time)) {
-            continue;
-        }
-        let of = usize::try_from(topic.value(row)).ok().and_then(|topic| person::TOPICS.get(topic));
-        let Some(of) = of else { continue };
-        let event = EventBehind {
-            source: source.value(row).to_owned(),
-            id: id.value(row).to_owned(),
-            revision: revision.value(row),
-            ..EventBehind::at(*of, partition.value(row), offset.value(row))
+            || wanted.benefit.is_none_or(|benefit| benefits.is_null(row) || benefits.value(row) == benefit);
+        let is_of_time = || {
+            (from_day.is_null(row) || i64::from(from_day.value(row)) <= last_day)
+                && (to_day.is_null(row) || i64::from(to_day.value(row)) >= first_day)
         };
-        events.push((person, what[row], event));
-    }
-    Ok(())
+        what.contains(&told[row])
+            && wanted.kinds.contains(&kinds.value(row))
+            && is_of_benefit()
+            && (!of_time || is_of_time())
+    };
+    Ok((0..rows.num_rows()).filter(is_candidate).collect())
+}
+
+/// A row as an event.
+pub(super) fn event(rows: &RecordBatch, row: usize) -> Result<EventBehind, RuntimeError> {
+    let integer = |name: &str| column(rows, name).map(|column| column.as_primitive::<Int32Type>().value(row));
+    let long = |name: &str| column(rows, name).map(|column| column.as_primitive::<Int64Type>().value(row));
+    let text = |name: &str| column(rows, name).map(|column| column.as_string::<i32>().value(row).to_owned());
+    let topic = usize::try_from(integer("topic")?).ok().and_then(|topic| person::TOPICS.get(topic));
+    let topic = topic.copied().unwrap_or(Topic::Payments);
+    Ok(EventBehind {
+        source: text("source")?,
+        id: text("id")?,
+        revision: long("revision")?,
+        ..EventBehind::at(topic, integer("topic_partition")?, long("topic_offset")?)
+    })
 }
