@@ -29,6 +29,7 @@ use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::recompute::recompute;
 use rettidig_runtime::{Engine, Snapshot, Store, Worker};
 use rettidig_serve::access::{Access, Reader};
+use rettidig_serve::catalogue::Publisher;
 use rettidig_serve::{Door, Ready, Server, Shown};
 use rettidig_simulator::{SimulationOptions, payments_workload};
 use rettidig_tests::Stages;
@@ -243,6 +244,7 @@ async fn serve(folder: PathBuf) -> anyhow::Result<()> {
         ready: Ready::Shows(Arc::clone(&ready)),
         model: Arc::new(Model::embedded()?),
         access: Access::all(Reader::Public),
+        publisher: Publisher::default(),
     };
     let server = Server::start(Door::plain((Ipv4Addr::LOCALHOST, 0).into()), shown).await?;
     println!("{} {}", server.address(), kafka.brokers);

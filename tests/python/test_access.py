@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import html
 import http.client
 import ipaddress
 import json
+import math
 import pathlib
+import re
 import ssl
 import tempfile
 import time
@@ -62,6 +65,33 @@ class Tokens(unittest.TestCase):
         for path in ("/tables/../tables/refund_watch.parquet", "/tables/%2e%2e/latest/refund_watch.parquet", "/tables/..%2frefund_watch.parquet"):
             self.assertIn(ask(path)[0], (400, 403, 404), path)
         self.assertEqual(ask("/tables/indicators.parquet")[0], 200)
+
+    def test_the_economy_of_a_jobcentre_is_on_the_page_of_who_may_see_it(self):
+        def shown(area, token=None):
+            status, _, body = ask(f"/en/jobcentre/{area}", token)
+            self.assertEqual(status, 200, body[:300])
+            return html.unescape(body.decode())
+
+        accounts = [row for row in published.rows("year_accounts") if row["area"] == "0101"]
+        newest = max(row["year"] for row in published.rows("year_accounts"))
+        accounts = [row for row in accounts if row["year"] == newest and row["actual_oere"] is not None]
+        weeks = sorted({row["week"] for row in published.rows("refund_watch")}, reverse=True)[:8]
+        refunds = [row for row in published.rows("refund_watch") if row["area"] == "0101" and row["week"] in weeks and row["booked_oere"] is not None]
+        self.assertGreater(min(len(accounts), len(refunds)), 2)
+        lines = lambda: (server.data / "audit/closed.jsonl").read_text(encoding="utf-8").count('"for":"accounts_shown"')
+        before = lines() if (server.data / "audit/closed.jsonl").exists() else 0
+        for token in (TOKENS["koebenhavn"], TOKENS["vagt"]):
+            text = shown("0101", token)
+            values = [float(value) for value in re.findall(r'<data value="([^"]+)">', text)]
+            for amount in [row["actual_oere"] for row in accounts] + [row["booked_oere"] for row in refunds]:
+                self.assertTrue(any(math.isclose(value, amount / 100, rel_tol=1e-12) for value in values), amount)
+        self.assertEqual(lines(), before + 2, "that it was read is written down")
+        # Nobody else: not anybody, and not the token of another jobcentre.
+        for area, token in (("0101", None), ("0851", TOKENS["koebenhavn"])):
+            text = shown(area, token)
+            self.assertNotIn("Accounts of the year", text)
+            self.assertNotIn("State refund by week", text)
+        self.assertEqual(lines(), before + 2)
 
     def test_a_token_that_nobody_has_is_refused_everywhere(self):
         for path in ("/tables", "/tables/indicators.parquet", "/tables/refund_watch.parquet"):

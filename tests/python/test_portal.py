@@ -52,6 +52,9 @@ def expected(table: str) -> pyarrow.Table:
     return portal_readers.conform(table, published.arrow(table))
 
 
+PUBLISHER = {"name": "Prøve Kommune", "url": "https://kommune.example/", "licence": "https://kommune.example/vilkaar"}
+
+
 class Served(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -61,7 +64,7 @@ class Served(unittest.TestCase):
         cls.data = cls.work / "data"
         for name in ("epochs", "tables"):
             shutil.copytree(published.folder().parents[1] / name, cls.data / name)
-        shown = web.Web()
+        shown = web.Web({"publisher": PUBLISHER})
         cls.addClassCleanup(shown.stop)
         cls.server = portal.Place(f"http://{shown.http}")
         cls.epoch = json.loads(cls.server.get("/data/epoch.json").body)
@@ -270,6 +273,8 @@ class Catalogues(Served):
             if token != portal.OPERATOR:
                 continue
             self.assertLessEqual(set(portal_readers.tables()), names)
+            self.assertEqual(descriptor["licenses"], [{"path": PUBLISHER["licence"]}])
+            self.assertEqual([one["title"] for one in descriptor["contributors"]], [PUBLISHER["name"]])
             for resource in descriptor["resources"]:
                 body = self.get(resource["path"]).body
                 if resource["format"] == "parquet":
@@ -297,7 +302,8 @@ class Catalogues(Served):
             self.languages(graph, catalogue)
             (publisher,) = graph.objects(catalogue, DCT.publisher)
             self.assertIn((publisher, rdflib.RDF.type, FOAF.Agent), graph)
-            self.assertTrue(list(graph.objects(publisher, FOAF.name)))
+            self.assertEqual([str(name) for name in graph.objects(publisher, FOAF.name)], [PUBLISHER["name"]])
+            self.assertEqual({str(licence) for licence in graph.objects(None, DCT.license)}, {PUBLISHER["licence"]})
             datasets = set(graph.objects(catalogue, DCAT.dataset))
             self.assertEqual(datasets, set(graph.subjects(rdflib.RDF.type, DCAT.Dataset)))
             self.assertEqual(len(datasets), len(self.epoch["tables"]))

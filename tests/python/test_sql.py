@@ -157,6 +157,24 @@ class AsKnown(unittest.TestCase):
         told = json.loads(subprocess.run(program, capture_output=True, text=True, timeout=120, check=True).stdout)
         self.assertEqual(known, (told[0]["n"], told[0]["total"]))
 
+    def test_who_has_a_token_sees_what_was_known_of_persons_too(self):
+        manifests = sorted((server.data / "epochs").glob("*.json"), key=lambda path: int(path.stem))
+        epochs = [json.loads(path.read_text(encoding="utf-8")) for path in manifests]
+        # The day before the newest one.
+        then = [epoch for epoch in epochs if epoch["as_of"] < epochs[-1]["as_of"] and epoch["local"]][-1]
+        at = then["committed_at"]
+        asked = "SELECT count(*) AS n, sum(numerator) AS numerators, max(epoch) AS newest FROM local_indicators"
+        program = [web.PROGRAM, "query", "--json", "--data", server.data, "--as-known", at, asked]
+        (told,) = json.loads(subprocess.run(program, capture_output=True, text=True, timeout=300, check=True).stdout)
+        with connect("koebenhavn", "token-of-koebenhavn", database=f"rettidig@{at}") as own:
+            self.assertEqual(own.execute(asked).fetchone(), (told["n"], told["numerators"], told["newest"]))
+            self.assertEqual(told["newest"], then["epoch"])
+            self.assertGreater(own.execute("SELECT count(*) FROM scorecard").fetchone()[0], 100)
+            areas = {row[0] for row in own.execute("SELECT DISTINCT area FROM refund_watch").fetchall()}
+            self.assertLessEqual(areas, {"0101"})
+        with connect(database=f"rettidig@{at}") as public, self.assertRaises(psycopg.errors.InsufficientPrivilege):
+            public.execute(asked)
+
 
 class Access(unittest.TestCase):
     def test_closed_tables_by_token_and_own_rows_only(self):

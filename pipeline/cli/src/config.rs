@@ -15,6 +15,7 @@ use rettidig_event::Source;
 use rettidig_runtime::kafka::KafkaConfig;
 use rettidig_serve::Door;
 use rettidig_serve::access::{Access, Reader};
+use rettidig_serve::catalogue::Publisher;
 use rettidig_serve::tls::Tls;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -43,6 +44,7 @@ pub struct Config {
     access: Tokens,
     tls: TlsFiles,
     sql: Sql,
+    publisher: Publisher,
     /// The key of the pseudonyms, if there is one; never none with a source of person records.
     #[serde(skip)]
     pub key: Option<Arc<PseudonymKey>>,
@@ -217,7 +219,7 @@ impl Config {
         };
         let requests_per_minute = self.access.requests_per_minute;
         let http = Door { listen: self.listen, tls, requests_per_minute };
-        Ok(Doors { http, sql: self.sql.listen, access: self.access()? })
+        Ok(Doors { http, sql: self.sql.listen, access: self.access()?, publisher: self.publisher.clone() })
     }
 
     /// How an address of the HTTP server begins.
@@ -229,6 +231,7 @@ impl Config {
     fn door_errors(&self) -> Vec<String> {
         let mut errors: Vec<String> =
             self.access().err().map(|error| error.to_string()).into_iter().collect();
+        errors.extend(self.publisher.errors().iter().map(|error| format!("publisher.{error}")));
         let files = [("certificate_file", &self.tls.certificate_file), ("key_file", &self.tls.key_file)];
         for (name, file) in files {
             match file {

@@ -22,6 +22,7 @@ use rettidig_model::Model;
 use rettidig_runtime::kafka::KafkaSink;
 use rettidig_runtime::{EpochReport, Snapshot};
 use rettidig_serve::access::{Access, Reader};
+use rettidig_serve::catalogue::Publisher;
 use rettidig_serve::{Door, Router};
 use secrecy::SecretString;
 use serde_json::json;
@@ -61,7 +62,7 @@ pub async fn demo(options: Demo) -> anyhow::Result<()> {
     let beside = if port == 0 { 0 } else { port.saturating_add(1) };
     let sql_port = options.sql_port.unwrap_or(beside);
     let sql = Some(SocketAddr::from((Ipv4Addr::LOCALHOST, sql_port)));
-    let doors = Doors { http: Door::plain(listen), sql, access };
+    let doors = Doors { http: Door::plain(listen), sql, access, publisher: Publisher::default() };
     let mut plant = Plant::start(&folder, None, doors, clock.clone(), Router::new()).await?;
     if !options.json {
         line("Rettidig demo: real figures of Jobindsats.dk / STAR and Danmarks Statistik, replayed.")?;

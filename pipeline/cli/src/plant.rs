@@ -15,6 +15,7 @@ use rettidig_runtime::kafka::{self, KafkaConfig};
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::{Engine, RuntimeError, Store, Worker};
 use rettidig_serve::access::Access;
+use rettidig_serve::catalogue::Publisher;
 use rettidig_serve::sql::{Limits, SqlServer};
 use rettidig_serve::{Door, Ready, Router, Server, Shown};
 
@@ -35,6 +36,8 @@ pub struct Doors {
     pub sql: Option<SocketAddr>,
     /// Who may read what.
     pub access: Access,
+    /// Who publishes it.
+    pub publisher: Publisher,
 }
 
 /// HTTP and SQL.
@@ -125,6 +128,7 @@ impl Plant {
             ready: Ready::Shows(Arc::clone(&ready)),
             model: Arc::clone(&model),
             access: doors.access.clone(),
+            publisher: doors.publisher.clone(),
         };
         let worker = Worker::connect(engine, &kafka).await?;
         let servers = Servers::start(doors, shown, routes).await?;

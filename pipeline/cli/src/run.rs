@@ -212,6 +212,7 @@ async fn serve(
         ready,
         model: Arc::clone(model),
         access: doors.access.clone(),
+        publisher: doors.publisher.clone(),
     };
     Servers::start(doors, shown, routes).await
 }

@@ -17,7 +17,7 @@
 
 pub mod access;
 mod audit;
-mod catalogue;
+pub mod catalogue;
 mod changes;
 pub mod charts;
 pub mod delta;
@@ -47,6 +47,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use crate::access::{Access, Reader};
+use crate::catalogue::Publisher;
 use crate::tls::Tls;
 use crate::view::View;
 
@@ -76,6 +77,8 @@ pub struct Shown {
     pub model: Arc<Model>,
     /// Who may read what.
     pub access: Access,
+    /// Who publishes it.
+    pub publisher: Publisher,
 }
 
 impl Shown {

@@ -21,6 +21,7 @@ use rettidig_runtime::kafka::{KafkaConfig, KafkaSink, create_topics};
 use rettidig_runtime::metrics::Metrics;
 use rettidig_runtime::{Engine, RuntimeError, Store, Worker};
 use rettidig_serve::access::{Access, Reader};
+use rettidig_serve::catalogue::Publisher;
 use rettidig_serve::{Door, Ready, Server, Shown};
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -136,6 +137,7 @@ async fn an_event_produced_by_hand_shows_in_table_gauge_and_over_http() {
             ready: Ready::Shows(Arc::new(AtomicBool::new(true))),
             model: rettidig_tests::model(),
             access: Access::all(Reader::Public),
+            publisher: Publisher::default(),
         };
         let server = Server::start(Door::plain(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))), shown)
             .await

@@ -11,7 +11,7 @@ use rettidig_model::contract::{self, CHANGE_POLICY, Table};
 use rettidig_runtime::{Manifest, Snapshot};
 use serde_json::{Value, json};
 
-use super::{ATTRIBUTION, LICENCE};
+use super::{ATTRIBUTION, Publisher};
 use crate::access::Reader;
 use crate::forms::{FORMS, Form, instant, may_read};
 
@@ -22,12 +22,12 @@ const AUTHORITY: &str = "http://publications.europa.eu/resource/authority";
 type Span = (NaiveDate, NaiveDate);
 
 /// The catalogue of an epoch as a reader may see it.
-pub(crate) fn describe(snapshot: &Snapshot, reader: &Reader) -> Value {
+pub(crate) fn describe(snapshot: &Snapshot, reader: &Reader, publisher: &Publisher) -> Value {
     let manifest = &snapshot.manifest;
     let spans = spans(snapshot);
     let tables = contract::tables().filter(|table| manifest.tables.contains_key(table.name));
     let datasets: Vec<Value> =
-        tables.map(|table| dataset(table, manifest, spans.get(table.name), reader)).collect();
+        tables.map(|table| dataset(table, manifest, spans.get(table.name), reader, publisher)).collect();
     json!({
         "@context": context(),
         "@id": "catalog.jsonld#catalog",
@@ -39,7 +39,7 @@ pub(crate) fn describe(snapshot: &Snapshot, reader: &Reader) -> Value {
         ),
         "dct:publisher": { "@id": "catalog.jsonld#publisher" },
         "dct:language": [authority("language/DAN"), authority("language/ENG")],
-        "dct:license": { "@id": LICENCE },
+        "dct:license": { "@id": publisher.licence },
         "dct:modified": typed("xsd:dateTime", instant(manifest.committed_at)),
         "dct:spatial": { "@id": format!("{AUTHORITY}/country/DNK") },
         "dcat:themeTaxonomy": authority("data-theme"),
@@ -47,9 +47,9 @@ pub(crate) fn describe(snapshot: &Snapshot, reader: &Reader) -> Value {
         "@included": [{
             "@id": "catalog.jsonld#publisher",
             "@type": ["foaf:Agent", "vcard:Organization"],
-            "foaf:name": "Rettidig",
-            "vcard:fn": "Rettidig",
-            "vcard:hasURL": { "@id": "/" },
+            "foaf:name": publisher.name,
+            "vcard:fn": publisher.name,
+            "vcard:hasURL": { "@id": publisher.url },
         }],
     })
 }
@@ -80,7 +80,13 @@ fn languages(danish: &str, english: &str) -> Value {
     json!([{ "@language": "da", "@value": danish }, { "@language": "en", "@value": english }])
 }
 
-fn dataset(table: &Table, manifest: &Manifest, span: Option<&Span>, reader: &Reader) -> Value {
+fn dataset(
+    table: &Table,
+    manifest: &Manifest,
+    span: Option<&Span>,
+    reader: &Reader,
+    publisher: &Publisher,
+) -> Value {
     let access = if table.closed { "RESTRICTED" } else { "PUBLIC" };
     let mut dataset = json!({
         "@id": format!("catalog.jsonld#{}", table.name),
@@ -116,13 +122,19 @@ fn dataset(table: &Table, manifest: &Manifest, span: Option<&Span>, reader: &Rea
     if may_read(table, reader).is_ok() {
         let forms = FORMS.into_iter().filter(|form| *form != Form::Schema && form.fits(table));
         let distributions: Vec<Value> =
-            forms.map(|form| distribution(table, form, manifest, reader)).collect();
+            forms.map(|form| distribution(table, form, manifest, reader, publisher)).collect();
         dataset["dcat:distribution"] = Value::Array(distributions);
     }
     dataset
 }
 
-fn distribution(table: &Table, form: Form, manifest: &Manifest, reader: &Reader) -> Value {
+fn distribution(
+    table: &Table,
+    form: Form,
+    manifest: &Manifest,
+    reader: &Reader,
+    publisher: &Publisher,
+) -> Value {
     let address = format!("{}.{}", table.name, form.ending());
     let (danish, file_type) = match form {
         Form::Csv => ("CSV", "CSV"),
@@ -140,7 +152,7 @@ fn distribution(table: &Table, form: Form, manifest: &Manifest, reader: &Reader)
         "dcat:downloadURL": { "@id": address },
         "dcat:mediaType": { "@id": format!("https://www.iana.org/assignments/media-types/{media_type}") },
         "dct:format": authority(&format!("file-type/{file_type}")),
-        "dct:license": { "@id": LICENCE },
+        "dct:license": { "@id": publisher.licence },
         "dct:rights": { "@type": "dct:RightsStatement", "rdfs:label": ATTRIBUTION },
         "dct:modified": typed("xsd:dateTime", instant(manifest.committed_at)),
         "dct:conformsTo": { "@id": format!("{}.schema.json", table.name) },

@@ -7,12 +7,12 @@ use rettidig_model::contract::{self, CHANGE_POLICY, Kind, Table};
 use rettidig_runtime::{Manifest, publish};
 use serde_json::{Value, json};
 
-use super::{ATTRIBUTION, LICENCE};
+use super::{ATTRIBUTION, Publisher};
 use crate::access::Reader;
 use crate::forms::{Form, instant, may_read};
 
 /// The package of an epoch as a reader may see it.
-pub(crate) fn describe(manifest: &Manifest, reader: &Reader) -> Value {
+pub(crate) fn describe(manifest: &Manifest, reader: &Reader, publisher: &Publisher) -> Value {
     let seen = contract::tables()
         .filter(|table| manifest.tables.contains_key(table.name) && may_read(table, reader).is_ok());
     let resources: Vec<Value> = seen.flat_map(|table| resources(table, manifest, reader)).collect();
@@ -24,7 +24,8 @@ pub(crate) fn describe(manifest: &Manifest, reader: &Reader) -> Value {
             status keeps hidden, missing, provisional and final apart; a missing value is empty and never 0.",
         "version": format!("0.0.{}", manifest.epoch),
         "created": instant(manifest.committed_at),
-        "licenses": [{ "name": "CC-BY-4.0", "path": LICENCE, "title": "Creative Commons Attribution 4.0" }],
+        "licenses": [{ "path": publisher.licence }],
+        "contributors": [{ "title": publisher.name, "roles": ["publisher"] }],
         "sources": [{ "title": ATTRIBUTION }],
         "rettidig": { "epoch": manifest.epoch, "as_of": manifest.as_of, "change_policy": CHANGE_POLICY },
         "resources": resources,

@@ -369,11 +369,11 @@ fn mark(response: &mut Response, table: &Table, manifest: &Manifest) {
 
 async fn data_package(State(shown): State<Shown>, Extension(reader): Extension<Reader>) -> Response {
     let Some(snapshot) = newest(&shown) else { return no_epoch() };
-    Json(package::describe(&snapshot.manifest, &reader)).into_response()
+    Json(package::describe(&snapshot.manifest, &reader, &shown.publisher)).into_response()
 }
 
 async fn catalogue(State(shown): State<Shown>, Extension(reader): Extension<Reader>) -> Response {
     let Some(snapshot) = newest(&shown) else { return no_epoch() };
-    let document = dcat::describe(&snapshot, &reader);
+    let document = dcat::describe(&snapshot, &reader, &shown.publisher);
     ([(CONTENT_TYPE, "application/ld+json")], Json(document).0.to_string()).into_response()
 }

@@ -18,6 +18,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::access::Access;
+use crate::catalogue::Publisher;
 use crate::{Ready, tests_manifest};
 
 /// A manifest without tables.
@@ -87,6 +88,7 @@ impl Fixture {
             ready: Ready::Shows(Arc::default()),
             model: Arc::new(Model::embedded().expect("the model")),
             access: Access::all(Reader::Public),
+            publisher: Publisher::default(),
         };
         Self { folder, store, snapshots, shown }
     }

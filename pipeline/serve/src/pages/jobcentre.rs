@@ -10,6 +10,7 @@ use chrono::{Datelike, Months, NaiveDate};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::economy::{Economy, economy};
 use super::places::Jobcentre;
 use super::texts::Language;
 use super::{Body, Fault, Page, drawn};
@@ -308,11 +309,20 @@ pub(crate) struct Overview {
     pub(crate) deliveries: Vec<Deliveries>,
 }
 
+/// The page: what everybody sees, and what its reader does.
+#[derive(Serialize)]
+struct WithEconomy {
+    #[serde(flatten)]
+    overview: Overview,
+    economy: Option<Economy>,
+}
+
 /// `/jobcentre/AREA`
 pub(crate) async fn page(Path(area): Path<String>, page: Page) -> Response {
     let body = async {
         let overview = overview(&page, &area, "sans-serif").await?;
-        page.html("jobcentre.html", &overview).await
+        let economy = economy(&page, page.places.jobcentre(page.language, &area)?).await?;
+        page.html("jobcentre.html", &WithEconomy { overview, economy }).await
     };
     page.answer(body.await).await
 }

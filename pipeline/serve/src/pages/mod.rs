@@ -17,6 +17,7 @@ mod about;
 mod compare;
 mod compose;
 mod download;
+mod economy;
 mod find;
 mod indicators;
 mod jobcentre;

@@ -213,8 +213,21 @@ impl Connection {
     async fn in_time<T>(&self, work: impl Future<Output = PgWireResult<T>>) -> PgWireResult<T> {
         let limit = self.planner.epochs.limits().statement;
         tokio::select! {
-            ended = tokio::time::timeout(limit, work) => ended.unwrap_or_else(|_| Err(too_long(limit))),
+            ended = tokio::time::timeout(limit, work) => ended.unwrap_or_else(|_| Err(self.too_long(limit))),
             () = Self::canceled(self.notify()) => Err(PgWireError::QueryCanceled),
+        }
+    }
+
+    fn too_long(&self, limit: Duration) -> PgWireError {
+        match self.planner.who.get() {
+            Some((At::Known(at), _)) => {
+                let text = format!(
+                    "canceled: it took longer than {} s; what was known at {at} is being made: ask again in a while",
+                    limit.as_secs()
+                );
+                refused("57014", text)
+            }
+            _ => too_long(limit),
         }
     }
 

@@ -27,6 +27,9 @@ const SCHEMA: &str = "public";
 /// Snapshots as known at an instant that are kept; making one reads the whole log.
 const KEPT: usize = 4;
 
+/// What was known: when, and whether with what is made of persons.
+type Known = (DateTime<Utc>, bool);
+
 /// What a connection looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum At {
@@ -66,12 +69,12 @@ pub(super) struct Epochs {
     shown: Shown,
     limits: Limits,
     /// The newest last. The lock is held while one is made, so that one is made at a time.
-    known: Mutex<Vec<(DateTime<Utc>, Arc<Snapshot>)>>,
+    known: Arc<Mutex<Vec<(Known, Arc<Snapshot>)>>>,
 }
 
 impl Epochs {
     pub(super) fn new(shown: Shown, limits: Limits) -> Self {
-        Self { shown, limits, known: Mutex::default() }
+        Self { shown, limits, known: Arc::default() }
     }
 
     pub(super) fn shown(&self) -> &Shown {
@@ -101,28 +104,34 @@ impl Epochs {
     pub(super) async fn open(&self, at: At, reader: &Reader) -> Result<(u64, Arc<DfSessionService>), String> {
         let snapshot = match at {
             At::Newest => self.newest_snapshot()?,
-            At::Known(at) => self.as_known(at).await?,
+            // Everybody's records are evaluated again for the tables of persons: not for a reader whom nobody knows.
+            At::Known(at) => self.as_known((at, reader.name().is_some())).await?,
         };
         let service = self.service(&snapshot, at, reader).map_err(|error| error.to_string())?;
         Ok((snapshot.manifest.epoch, service))
     }
 
-    async fn as_known(&self, at: DateTime<Utc>) -> Result<Arc<Snapshot>, String> {
+    /// What was known. To make it may take longer than a statement may: it goes on when nobody waits for it any more.
+    async fn as_known(&self, wanted: Known) -> Result<Arc<Snapshot>, String> {
         let manifest = self.newest_snapshot()?.manifest.clone();
-        let mut known = self.known.lock().await;
-        if let Some((_, snapshot)) = known.iter().find(|(known, _)| *known == at) {
+        let mut known = Arc::clone(&self.known).lock_owned().await;
+        if let Some((_, snapshot)) = known.iter().find(|(known, _)| *known == wanted) {
             return Ok(Arc::clone(snapshot));
         }
         let store = Store::local(&self.shown.folder).map_err(|error| error.to_string())?;
-        let tables = as_known::as_known(&store, &self.shown.model, at, false)
-            .await
-            .map_err(|error| error.to_string())?;
-        let snapshot = Arc::new(Snapshot::of_tables(&self.shown.model, manifest, tables));
-        if known.len() == KEPT {
-            known.remove(0);
-        }
-        known.push((at, Arc::clone(&snapshot)));
-        Ok(snapshot)
+        let model = Arc::clone(&self.shown.model);
+        let making = tokio::spawn(async move {
+            let (at, of_persons) = wanted;
+            let tables = as_known::as_known(&store, &model, at, of_persons).await;
+            let tables = tables.map_err(|error| error.to_string())?;
+            let snapshot = Arc::new(Snapshot::of_tables(&model, manifest, tables));
+            if known.len() == KEPT {
+                known.remove(0);
+            }
+            known.push((wanted, Arc::clone(&snapshot)));
+            Ok(snapshot)
+        });
+        making.await.map_err(|error| error.to_string())?
     }
 
     fn service(

@@ -4,6 +4,7 @@
 //! it is planned, and a plan that would write, create or change a setting of the engine is refused after. So is one that compares too many pairs of
 //! rows: DataFusion compares all pairs of two batches without a pause in which it could be told to stop.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,7 +23,9 @@ use datafusion_postgres::pgwire::api::ClientInfo;
 use datafusion_postgres::pgwire::api::results::Response;
 use datafusion_postgres::pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use rettidig_event::Clock;
+use rettidig_model::Model;
 use rettidig_model::contract::Table;
+use rettidig_runtime::as_known;
 use serde_json::json;
 
 use super::epoch::At;
@@ -45,11 +48,14 @@ pub(super) struct Guard {
     at: At,
     folder: PathBuf,
     clock: Arc<dyn Clock>,
+    model: Arc<Model>,
 }
 
 impl Guard {
     pub(super) fn new(shown: &Shown, reader: Reader, epoch: u64, at: At) -> Self {
-        Self { reader, epoch, at, folder: shown.folder.clone(), clock: Arc::clone(&shown.clock) }
+        let (folder, clock, model) =
+            (shown.folder.clone(), Arc::clone(&shown.clock), Arc::clone(&shown.model));
+        Self { reader, epoch, at, folder, clock, model }
     }
 
     /// The closed tables that a statement reads, and its plan if it is a query.
@@ -80,17 +86,21 @@ impl Guard {
         }
         let state = context.state();
         let parsed = Parsed::Statement(Box::new(statement.clone()));
-        let closed: Vec<String> = state
-            .resolve_table_references(&parsed)
-            .map_err(failed)?
-            .iter()
-            .filter_map(|table| Table::named(table.table()).filter(|table| table.closed))
-            .map(|table| table.name.to_owned())
-            .collect();
+        let read = state.resolve_table_references(&parsed).map_err(failed)?;
+        let read: BTreeSet<String> = read.iter().map(|table| table.table().to_owned()).collect();
+        let is_closed = |name: &&String| Table::named(name).is_some_and(|table| table.closed);
+        let closed: Vec<String> = read.iter().filter(is_closed).cloned().collect();
         if let (Some(table), None) = (closed.first(), self.reader.name()) {
             let text = format!(
                 "{table} is a closed table: connect as the name of a token, with the token as password, to see the rows of your own areas"
             );
+            return Err(refused(NOT_ALLOWED, text));
+        }
+        if let (At::Known(_), None) = (self.at, self.reader.name())
+            && as_known::are_of_persons(&self.model, &read)
+        {
+            let text = "tables made of records of persons, as they were known, are made for readers with a token: connect as the name of one, with \
+                        the token as password, or ask the newest epoch";
             return Err(refused(NOT_ALLOWED, text));
         }
         let plan = state.statement_to_plan(parsed).await.map_err(failed)?;

@@ -24,6 +24,7 @@ use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use super::{Limits, SqlServer};
 use crate::access::Access;
+use crate::catalogue::Publisher;
 use crate::{Ready, Shown, tests_manifest};
 
 const NOW: &str = "2026-08-25T10:00:00Z";
@@ -85,6 +86,7 @@ impl Bench {
             ready: Ready::Shows(Arc::new(AtomicBool::new(true))),
             model: Arc::clone(&model),
             access: Access::from_file(&tokens).expect("tokens"),
+            publisher: Publisher::default(),
         };
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let server = SqlServer::start(any, shown, limits, None).await.expect("a server");
