@@ -470,7 +470,7 @@ async fn tell(
             ),
         )
     };
-    let mut contents = way.points.clone();
+    let mut contents = way.points;
     if last.epoch == newest.epoch {
         // What was shown and is not any more is shown as nobody.
         let is_same = |content: &Content| {

@@ -64,12 +64,15 @@ impl At {
     }
 }
 
+/// What was made, the newest last.
+type Made = Vec<(Known, Arc<Snapshot>)>;
+
 /// Sessions over epochs.
 pub(super) struct Epochs {
     shown: Shown,
     limits: Limits,
-    /// The newest last. The lock is held while one is made, so that one is made at a time.
-    known: Arc<Mutex<Vec<(Known, Arc<Snapshot>)>>>,
+    /// The lock is held while one is made, so that one is made at a time.
+    known: Arc<Mutex<Made>>,
 }
 
 impl Epochs {
