@@ -196,6 +196,45 @@ fn a_name_that_is_not_plain_is_found() {
     });
 }
 
+/// A school's own file of tests. A code that cannot be published is put aside with its line; no school is none.
+#[test]
+fn tests_of_a_language_school_carry_its_code() {
+    within(60, async {
+        let records = edited("income", "event: income", "event: language_test")
+            .replace(
+                "columns: { cpr: cpr, month: maaned, wage: loen_kr, hours: timer, revision: revision }",
+                "columns: { cpr: cpr, on: dag, level: trin, passed: bestaaet, school: skole }",
+            )
+            .replace("{indberetning_id}", "{id}");
+        let profile = format!(
+            "{records}codes: {{ school: {{ sprogcenter vest: sprogcenter-vest, nr. 6: \"Nr. 6\" }} }}\n"
+        );
+        let mut bench = FeedBench::new("income", Some(&profile));
+        let rows = "6101701234;2026-06-01;pd2;ja;Sprogcenter Vest;1\n6101701234;2026-06-02;pd3;nej;;2\n\
+                    6101701234;2026-06-03;pd3;ja;nr. 6;3\n6101701234;2026-06-03;pd3;ja;ukendt;4\n";
+        let file = format!("cpr;dag;trin;bestaaet;skole;id\n{rows}");
+        bench.drop_file("income-101-2026-08-19.csv", file.as_bytes());
+        let (_, sink) = bench.polled().await;
+        let sent = sink.of(Topic::Cases);
+        let told: Vec<(&str, Option<&str>)> = sent
+            .iter()
+            .map(|event| (event["on"].as_str().expect("a day"), event["school"].as_str()))
+            .collect();
+        assert_eq!(told, [("2026-06-01", Some("sprogcenter-vest")), ("2026-06-02", None)]);
+        let letters = sink.dead_letters();
+        let messages: Vec<&str> = letters.iter().map(|letter| letter.message.as_str()).collect();
+        assert_eq!(messages.len(), 2, "{messages:?}");
+        assert!(
+            messages[0].contains("school") && messages[0].contains("e.g. sprogcenter-101"),
+            "{messages:?}"
+        );
+        assert!(
+            messages[1].contains("school") && messages[1].contains("not among the codes"),
+            "{messages:?}"
+        );
+    });
+}
+
 async fn only_dead_letter(
     source: &str,
     yaml: Option<&str>,

@@ -70,6 +70,11 @@ fn each_kind_of_garbage_is_refused_with_its_reason() {
     };
     let payment = |from: &str, to: &str| (Topic::Payments, edit(PAYMENT, from, to));
     let case = |from: &str, to: &str| (Topic::Cases, edit(CONTACT, from, to));
+    let of_school = CONTACT.replace(
+        r#""contact""#,
+        r#""language_test","on":"2026-06-01","level":"3","passed":true,"school":"west""#,
+    );
+    let test = |from: &str, to: &str| (Topic::Cases, edit(&of_school, from, to));
     let cases = [
         (payment(r#""benefit":"cash","#, ""), Reason::InvalidField, "missing field `benefit`"),
         (payment("\"cash\"", "\"money\""), Reason::InvalidValue, "benefit: expected one of"),
@@ -89,6 +94,10 @@ fn each_kind_of_garbage_is_refused_with_its_reason() {
         (case(r#""due":"2026-08-10","#, ""), Reason::InvalidField, "missing field `due`"),
         (case(r#","form":"meeting""#, ""), Reason::InvalidField, "missing field `form`"),
         (case("\"revision\":3", "\"revision\":-3"), Reason::InvalidValue, "revision"),
+        (test("west", "West 1"), Reason::InvalidValue, "school: expected a code"),
+        (test("west", "0101010101"), Reason::InvalidValue, "school: expected a code"),
+        (test("west", "total"), Reason::InvalidValue, "school: expected a code"),
+        (test("west", ""), Reason::InvalidValue, "school: expected a code"),
     ];
     for ((topic, text), reason, part) in cases {
         let decoded = decode(topic, [message(text.as_bytes())]);

@@ -293,7 +293,6 @@ mod tests {
                       SELECT * FROM event_person";
         let staging = SourceFile { path: "staging/events.sql".to_owned(), text: events.to_owned() };
         let mut files = Model::embedded_files();
-        files.retain(|file| file.path.starts_with("reference/"));
         files.extend([file, staging]);
         let model = Model::load(files).unwrap_or_else(|error| panic!("{error}"));
         let model = model.models.iter().find(|model| model.name == "longer").expect("the model");

@@ -36,7 +36,8 @@ impl Default for Publisher {
 impl Publisher {
     /// What is wrong with it.
     pub fn errors(&self) -> Vec<String> {
-        let is_address = |text: &str| text.parse::<Uri>().is_ok_and(|uri| uri.host().is_some());
+        let is_http = |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
+        let is_address = |text: &str| text.parse::<Uri>().is_ok_and(|uri| is_http(&uri));
         let mut errors = Vec::new();
         if self.name.trim().is_empty() {
             errors.push("name: expected the name of the publisher, got nothing".to_owned());
