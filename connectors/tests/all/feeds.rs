@@ -205,7 +205,8 @@ fn tests_of_a_language_school_carry_its_code() {
                 "columns: { cpr: cpr, month: maaned, wage: loen_kr, hours: timer, revision: revision }",
                 "columns: { cpr: cpr, on: dag, level: trin, passed: bestaaet, school: skole }",
             )
-            .replace("{indberetning_id}", "{id}");
+            .replace("{indberetning_id}", "{id}")
+            .replace("op: upsert", "op: add");
         let profile = format!(
             "{records}codes: {{ school: {{ sprogcenter vest: sprogcenter-vest, nr. 6: \"Nr. 6\" }} }}\n"
         );
