@@ -125,7 +125,7 @@ token and for the key of the pseudonyms, which they must not see. Web is not tol
 {{- toYaml $config -}}
 {{- end }}
 
-{{/* Who may read what, how fast, and over what. */}}
+{{/* Who publishes, who may read what, how fast, and over what. */}}
 {{- define "rettidig.webConfig" -}}
 {{- $web := .Values.web -}}
 {{- $folder := "/etc/rettidig/secrets" -}}
@@ -134,6 +134,10 @@ access:
   tokens_file: {{ $folder }}/{{ . }}/tokens.yaml
   {{- end }}
   requests_per_minute: {{ toJson $web.requestsPerMinute }}
+{{- with $web.publisher }}
+publisher:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- with $web.tls.existingSecret }}
 tls:
   certificate_file: {{ $folder }}/{{ . }}/tls.crt

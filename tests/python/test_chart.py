@@ -165,8 +165,9 @@ class Values(unittest.TestCase):
 
     def test_config_takes_the_keys_of_the_program_and_no_others(self):
         known = load(ROOT / "pipeline/cli/default.yaml")
-        # The chart sets these itself, the last three from `web`.
-        self.assertEqual(self.known("config"), set(known) - {"data", "listen", "access", "tls", "sql"})
+        # The chart sets these itself, the last four from `web`.
+        self.assertEqual(self.known("config"), set(known) - {"data", "listen", "access", "tls", "sql", "publisher"})
+        self.assertEqual(self.known("web", "publisher"), set(known["publisher"]))
         self.assertEqual(self.known("config", "kafka"), set(known["kafka"]))
         self.assertEqual(self.known("config", "connectors"), set(known["connectors"]))
         for name, keys in known["connectors"].items():
@@ -263,7 +264,7 @@ class Configuration(unittest.TestCase):
 
     def test_web_is_told_of_neither_kafka_nor_sources(self):
         for case in CASES:
-            self.assertLessEqual(set(configuration(render(case), "web")), {"data", "listen", "connectors", "access", "tls", "sql"})
+            self.assertLessEqual(set(configuration(render(case), "web")), {"data", "listen", "connectors", "access", "tls", "sql", "publisher"})
         config = configuration(render("minimal"), "web")
         off = {name: {"enabled": False} for name in load(ROOT / "pipeline/cli/default.yaml")["connectors"]}
         self.assertEqual(config, {
@@ -277,7 +278,7 @@ class Configuration(unittest.TestCase):
         self.assertEqual(config["tls"], {"certificate_file": f"{folder}/tls.crt", "key_file": f"{folder}/tls.key"})
         self.assertEqual(config["sql"], {"listen": "0.0.0.0:5432"})
         known = load(ROOT / "pipeline/cli/default.yaml")
-        for section in ("access", "tls", "sql"):
+        for section in ("access", "tls", "sql", "publisher"):
             self.assertEqual(set(config[section]), set(known[section]), section)
 
     def test_requests_can_be_left_to_the_proxy_in_front(self):
