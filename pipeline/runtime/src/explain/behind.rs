@@ -3,7 +3,8 @@
 //! Who is behind a part is known from the way ([`super::persons`]). Of each of these persons the records that were told in between
 //! are left out one at a time, and the state after the part's step is evaluated again; a history with one record less is a
 //! person with labels of their own ([`super::labels`]). A record whose absence changes nothing is not behind the part. Of a person of
-//! whom no single one does (two records say the same), all are: together they do. So is each of more records than there are labels.
+//! whom no single one does (two records say the same), all are if together they do; if not, a delivery of wages moved the person, which
+//! is no record. So is each of more records than there are labels.
 //!
 //! Only the first few events are kept, whoever many there are; buckets are read one after the other.
 
@@ -53,6 +54,8 @@ pub(super) struct Sought<'a> {
 /// A person whose records are left out one at a time.
 struct Tried {
     whole: PersonId,
+    /// Without all of them.
+    none: PersonId,
     without: Vec<(PersonId, EventBehind)>,
 }
 
@@ -77,6 +80,19 @@ impl Trial {
         columns[rows.schema().index_of("person")?] = Arc::new(FixedSizeBinaryArray::try_from_iter(ids)?);
         self.chunk.push(id, RecordBatch::try_new(rows.schema(), columns)?, told)?;
         Ok(id)
+    }
+
+    /// A history without some of its rows.
+    fn push_without(
+        &mut self,
+        rows: &RecordBatch,
+        told: &[Told],
+        is_left_out: impl Fn(usize) -> bool,
+    ) -> Result<PersonId, RuntimeError> {
+        let keep: Vec<bool> = (0..rows.num_rows()).map(|row| !is_left_out(row)).collect();
+        let told: Vec<Told> =
+            told.iter().zip(&keep).filter(|(_, keep)| **keep).map(|(told, _)| *told).collect();
+        self.push(&filter_record_batch(rows, &BooleanArray::from(keep))?, &told)
     }
 }
 
@@ -106,7 +122,7 @@ impl Search<'_> {
                     .iter()
                     .copied()
                     .collect();
-                let labels = codes.len() * (found.len() + 1);
+                let labels = codes.len() * (found.len() + 2);
                 let Some(state) = sought.state.filter(|_| labels <= LABELS && !found.is_empty()) else {
                     for row in found {
                         events.add(event(&own, row)?, self.kept);
@@ -117,15 +133,13 @@ impl Search<'_> {
                     self.settle(std::mem::take(&mut trial), state, &mut events).await?;
                 }
                 let whole = trial.push(&own, what)?;
+                let none = trial.push_without(&own, what, |row| found.contains(&row))?;
                 let mut without = Vec::with_capacity(found.len());
-                for row in found {
-                    let others: Vec<bool> = (0..own.num_rows()).map(|other| other != row).collect();
-                    let told: Vec<Told> =
-                        what.iter().zip(&others).filter(|(_, keep)| **keep).map(|(told, _)| *told).collect();
-                    let rows = filter_record_batch(&own, &BooleanArray::from(others))?;
-                    without.push((trial.push(&rows, &told)?, event(&own, row)?));
+                for left_out in found {
+                    let id = trial.push_without(&own, what, |row| row == left_out)?;
+                    without.push((id, event(&own, left_out)?));
                 }
-                trial.tried.push(Tried { whole, without });
+                trial.tried.push(Tried { whole, none, without });
             }
         }
         if let Some(state) = sought.state.filter(|_| !trial.tried.is_empty()) {
@@ -139,12 +153,12 @@ impl Search<'_> {
         let given = trial.chunk.contributions_in(self.model, state, &self.place, &self.members).await?;
         let none = <[Shares; 2]>::default();
         let of = |id: &PersonId| self.counted(&given.get(id).unwrap_or(&none)[0]);
-        for Tried { whole, without } in trial.tried {
+        for Tried { whole, none, without } in trial.tried {
             let with = of(&whole);
             let matters: Vec<bool> = without.iter().map(|(id, _)| of(id) != with).collect();
-            let alone = matters.contains(&true);
+            let all = !matters.contains(&true) && of(&none) != with;
             for ((_, event), matters) in without.into_iter().zip(matters) {
-                if matters || !alone {
+                if matters || all {
                     events.add(event, self.kept);
                 }
             }
