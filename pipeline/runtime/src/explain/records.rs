@@ -6,7 +6,6 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{Date32Type, Int32Type, Int64Type};
-use rettidig_event::Topic;
 use rettidig_event::person::{self, BUCKETS, kind};
 use rettidig_model::calendar::{month_first, month_last};
 use rettidig_model::persons::unique;
@@ -140,8 +139,11 @@ pub(super) fn event(rows: &RecordBatch, row: usize) -> Result<EventBehind, Runti
     let integer = |name: &str| column(rows, name).map(|column| column.as_primitive::<Int32Type>().value(row));
     let long = |name: &str| column(rows, name).map(|column| column.as_primitive::<Int64Type>().value(row));
     let text = |name: &str| column(rows, name).map(|column| column.as_string::<i32>().value(row).to_owned());
-    let topic = usize::try_from(integer("topic")?).ok().and_then(|topic| person::TOPICS.get(topic));
-    let topic = topic.copied().unwrap_or(Topic::Payments);
+    let number = integer("topic")?;
+    let topic = usize::try_from(number).ok().and_then(|topic| person::TOPICS.get(topic)).copied();
+    let topic = topic.ok_or_else(|| {
+        RuntimeError::stop("naming a record", format!("there is no topic {number}"), "report this as a bug")
+    })?;
     Ok(EventBehind {
         source: text("source")?,
         id: text("id")?,
