@@ -274,12 +274,12 @@ fn read_changes(
             })?,
         };
         let key = CellKey {
-            indicator: model.name.clone(),
-            area_kind: area_kind.value(row).to_owned(),
-            area: area.value(row).to_owned(),
-            benefit: benefit.value(row).to_owned(),
-            breakdown: breakdown.value(row).to_owned(),
-            breakdown_value: breakdown_value.value(row).to_owned(),
+            indicator: model.name.as_str().into(),
+            area_kind: area_kind.value(row).into(),
+            area: area.value(row).into(),
+            benefit: benefit.value(row).into(),
+            breakdown: breakdown.value(row).into(),
+            breakdown_value: breakdown_value.value(row).into(),
         };
         let group = (publisher.to_owned(), period.value(row).to_owned());
         let change = Change { key, known_at: known_at.value(row), content };
@@ -369,14 +369,14 @@ fn vintages_batch(
     };
     let rows = vintages.len();
     let columns = vec![
-        text(|v| &v.key.indicator),
-        text(|v| &v.key.area_kind),
-        text(|v| &v.key.area),
-        text(|v| &v.key.benefit),
+        text(|v| v.key.indicator.as_str()),
+        text(|v| v.key.area_kind.as_str()),
+        text(|v| v.key.area.as_str()),
+        text(|v| v.key.benefit.as_str()),
         Arc::new(StringArray::from(vec![period.as_str(); rows])),
         Arc::new(Date32Array::from(vec![period_end; rows])),
-        text(|v| &v.key.breakdown),
-        text(|v| &v.key.breakdown_value),
+        text(|v| v.key.breakdown.as_str()),
+        text(|v| v.key.breakdown_value.as_str()),
         known(|v| Some(v.known_at)),
         known(|v| v.known_to),
         integer(|v| v.content.value_micro),

@@ -5,7 +5,7 @@
 //! contents of a month go through disclosure control together with the pattern that was hidden (patterns are sticky), and
 //! what differs from what was shown is a new value.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -18,9 +18,11 @@ use arrow::datatypes::{
 };
 
 use chrono::NaiveDate;
+use rayon::prelude::*;
+use ustr::Ustr;
 
 use crate::calendar::{month_last, month_of, month_text};
-use crate::catalogue::{Domain, Layer, Model};
+use crate::catalogue::{Domain, Layer, Model, SqlModel};
 use crate::disclosure::{CellKey, Content, HIDDEN_BELOW, Status, advance};
 use crate::error::ModelError;
 use crate::evaluation::date;
@@ -117,8 +119,8 @@ impl IndicatorRows {
 impl LocalRows {
     /// A digest of each month's rows, whatever their order; 0 for none.
     fn digests(&self) -> BTreeMap<i64, u64> {
-        let mut digests: BTreeMap<i64, u64> = BTreeMap::new();
-        for rows in &self.0 {
+        let of_indicator = |rows: &IndicatorRows| {
+            let mut digests: BTreeMap<i64, u64> = BTreeMap::new();
             for row in 0..rows.month.len() {
                 let mut digest = DefaultHasher::new();
                 (&rows.indicator, rows.area_kind.value(row), rows.area.value(row)).hash(&mut digest);
@@ -127,21 +129,30 @@ impl LocalRows {
                 let sum = digests.entry(rows.month.value(row)).or_default();
                 *sum = sum.wrapping_add(digest.finish());
             }
-        }
-        digests
+            digests
+        };
+        let added = |mut sums: BTreeMap<i64, u64>, digests: BTreeMap<i64, u64>| {
+            for (month, digest) in digests {
+                let sum = sums.entry(month).or_default();
+                *sum = sum.wrapping_add(digest);
+            }
+            sums
+        };
+        self.0.par_iter().map(of_indicator).reduce(BTreeMap::new, added)
     }
 
     /// The contents of some months.
     fn contents(&self, months: &BTreeSet<i64>) -> BTreeMap<i64, BTreeMap<CellKey, Content>> {
         let mut contents: BTreeMap<i64, BTreeMap<CellKey, Content>> = BTreeMap::new();
         for rows in &self.0 {
+            let indicator = Ustr::from(&rows.indicator);
             for row in (0..rows.month.len()).filter(|row| months.contains(&rows.month.value(*row))) {
-                let [breakdown, breakdown_value] = rows.breakdown(row).map(str::to_owned);
+                let [breakdown, breakdown_value] = rows.breakdown(row).map(Ustr::from);
                 let key = CellKey {
-                    indicator: rows.indicator.clone(),
-                    area_kind: rows.area_kind.value(row).to_owned(),
-                    area: rows.area.value(row).to_owned(),
-                    benefit: rows.benefit(row).to_owned(),
+                    indicator,
+                    area_kind: rows.area_kind.value(row).into(),
+                    area: rows.area.value(row).into(),
+                    benefit: rows.benefit(row).into(),
                     breakdown,
                     breakdown_value,
                 };
@@ -169,8 +180,8 @@ impl Model {
         }
         let mut rows = Vec::new();
         let models = self.layer(Layer::Published).filter(|model| model.domain == Domain::Person);
-        for model in models.filter(|model| only.is_none_or(|only| only == model.name)) {
-            let batch = session.run(model).await?;
+        let models = models.filter(|model| only.is_none_or(|only| only == model.name));
+        let done = |model: &SqlModel, batch: RecordBatch| {
             let broken = |column: &str| ModelError::Contract {
                 model: model.path.clone(),
                 message: format!(
@@ -205,7 +216,9 @@ impl Model {
                     integer("persons")?,
                 ],
             });
-        }
+            Ok(())
+        };
+        session.run_all(models, |_, rows| Ok(rows), done).await?;
         Ok(LocalRows(rows))
     }
 
@@ -252,33 +265,32 @@ impl Model {
         let mut contents = rows.contents(&changed.map(|(month, _)| *month).collect());
         let (structures, membership) = (self.structures(), self.membership()?);
         let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
+        let mut changed = Vec::new();
         for (month, digest) in digests {
-            let old = before.get(&month).cloned().unwrap_or_default();
-            if old.digest == Some(digest) {
-                after.insert(month, old);
-                continue;
+            match before.get(&month) {
+                Some(old) if old.digest == Some(digest) => drop(after.insert(month, Arc::clone(old))),
+                old => changed.push((month, digest, old, contents.remove(&month).unwrap_or_default())),
             }
-            let mut contents = contents.remove(&month).unwrap_or_default();
-            for (key, value) in &old.shown {
-                if !contents.contains_key(key) && value.content.status == Status::Hidden {
-                    contents.insert(key.clone(), NOBODY);
-                }
-            }
-            let hidden: BTreeSet<&CellKey> = old
-                .shown
-                .iter()
-                .filter(|(_, value)| value.content.status == Status::Hidden)
-                .map(|(key, _)| key)
-                .collect();
-            let end = date(i32::try_from(month_last(month)).unwrap_or(i32::MAX));
-            let shown = advance(contents, &hidden, end, &structures, &membership, HIDDEN_BELOW);
-            let shown = shown.into_iter().map(|(key, content)| {
-                let same = old.shown.get(&key).filter(|value| visible(&value.content) == visible(&content));
-                let value = same.copied().unwrap_or(ShownValue { content, known_at, epoch });
-                (key, value)
-            });
-            after.insert(month, Arc::new(LocalMonth { digest: Some(digest), shown: shown.collect() }));
         }
+        // A month says nothing of another one.
+        let advanced = changed.into_par_iter().map(|(month, digest, old, mut contents)| {
+            let none = BTreeMap::new();
+            let old = old.map_or(&none, |old| &old.shown);
+            let end = date(i32::try_from(month_last(month)).unwrap_or(i32::MAX));
+            let was_hidden = old.iter().filter(|(_, value)| value.content.status == Status::Hidden);
+            let hidden: HashSet<CellKey> = was_hidden.map(|(key, _)| *key).collect();
+            for key in &hidden {
+                contents.entry(*key).or_insert(NOBODY);
+            }
+            let shown = advance(contents, &hidden, end, &structures, &membership, HIDDEN_BELOW);
+            let since = |(key, content): (CellKey, Content)| {
+                let same = old.get(&key).filter(|value| visible(&value.content) == visible(&content));
+                (key, same.copied().unwrap_or(ShownValue { content, known_at, epoch }))
+            };
+            let shown = shown.into_iter().map(since).collect();
+            (month, Arc::new(LocalMonth { digest: Some(digest), shown }))
+        });
+        after.extend(advanced.collect::<Vec<_>>());
         Ok(after)
     }
 
@@ -337,7 +349,7 @@ pub fn to_rows(months: &LocalMonths) -> Result<RecordBatch, ModelError> {
         .flat_map(|(month, local)| local.shown.iter().map(|(key, value)| (*month, key, value)))
         .collect();
     let text =
-        |of: fn(&CellKey) -> &str| StringArray::from_iter_values(rows.iter().map(|(_, key, _)| of(key)));
+        |of: fn(&CellKey) -> Ustr| StringArray::from_iter_values(rows.iter().map(|(_, key, _)| of(key)));
     let integer = |of: fn(&ShownValue) -> Option<i64>| -> Int64Array {
         rows.iter().map(|(_, _, value)| of(value)).collect()
     };
@@ -351,14 +363,14 @@ pub fn to_rows(months: &LocalMonths) -> Result<RecordBatch, ModelError> {
     RecordBatch::try_new(
         schema(),
         vec![
-            Arc::new(text(|key| &key.indicator)),
-            Arc::new(text(|key| &key.area_kind)),
-            Arc::new(text(|key| &key.area)),
-            Arc::new(text(|key| &key.benefit)),
+            Arc::new(text(|key| key.indicator)),
+            Arc::new(text(|key| key.area_kind)),
+            Arc::new(text(|key| key.area)),
+            Arc::new(text(|key| key.benefit)),
             Arc::new(periods),
             Arc::new(ends),
-            Arc::new(text(|key| &key.breakdown)),
-            Arc::new(text(|key| &key.breakdown_value)),
+            Arc::new(text(|key| key.breakdown)),
+            Arc::new(text(|key| key.breakdown_value)),
             Arc::new(integer(|value| value.content.value_micro)),
             Arc::new(integer(|value| value.content.numerator)),
             Arc::new(integer(|value| value.content.denominator)),
@@ -373,7 +385,7 @@ pub fn to_rows(months: &LocalMonths) -> Result<RecordBatch, ModelError> {
 /// What was shown, from rows of [`schema`]; the contents before disclosure control stay unknown.
 pub fn from_rows(rows: &RecordBatch) -> LocalMonths {
     let mut months: BTreeMap<i64, LocalMonth> = BTreeMap::new();
-    let text = |column: usize, row: usize| rows.column(column).as_string::<i32>().value(row).to_owned();
+    let text = |column: usize, row: usize| Ustr::from(rows.column(column).as_string::<i32>().value(row));
     let integer = |column: usize, row: usize| {
         let column = rows.column(column).as_primitive::<Int64Type>();
         column.is_valid(row).then(|| column.value(row))

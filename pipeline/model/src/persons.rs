@@ -333,12 +333,12 @@ impl Model {
         }
         let mut derived = Cells::new();
         let is_wanted = |name: &str| needed.as_ref().is_none_or(|needed| needed.contains(name));
-        let models: Vec<&SqlModel> = self.derived().filter(|model| is_wanted(&model.name)).collect();
-        for model in models {
-            let batch = checked(model, session.run(model).await?)?;
-            session.register(&model.name, batch.clone())?;
-            derived.insert(model.name.clone(), batch);
-        }
+        let models = self.derived().filter(|model| is_wanted(&model.name));
+        let done = |model: &SqlModel, rows: RecordBatch| {
+            derived.insert(model.name.clone(), rows.clone());
+            session.register(&model.name, rows)
+        };
+        session.run_all(models, checked, done).await?;
         Ok(derived)
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::common::runtime::JoinSet;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ScalarValue, plan_err};
 use datafusion::datasource::MemTable;
@@ -24,7 +25,8 @@ const ROWS: usize = 8_192;
 /// Threads one evaluation may use.
 const PARTITIONS: usize = 2;
 
-/// A session that knows the given tables and nothing else: no files, no catalogues, no clock.
+/// A session that knows the given tables and nothing else: no files, no catalogues, no clock. Clones share what they know.
+#[derive(Clone)]
 pub struct Session {
     context: SessionContext,
     /// Rows that operators are given at a time; `None` gives them everything at once, in its order.
@@ -99,6 +101,45 @@ impl Session {
     /// What DataFusion says, under the model's name.
     pub async fn run(&self, model: &SqlModel) -> Result<RecordBatch, ModelError> {
         self.run_kept(model).await.map_err(|error| ModelError::evaluation(&model.name, error))
+    }
+
+    /// Runs models side by side, as many at a time as an evaluation may use threads, each once those of them that it reads are
+    /// done. `shape` makes of a result what `done` is told; `done` makes it known to those that read it.
+    ///
+    /// # Errors
+    /// As [`Session::run`]; what `shape` and `done` say.
+    pub(crate) async fn run_all<'m>(
+        &self,
+        models: impl IntoIterator<Item = &'m SqlModel>,
+        shape: fn(&SqlModel, RecordBatch) -> Result<RecordBatch, ModelError>,
+        mut done: impl FnMut(&'m SqlModel, RecordBatch) -> Result<(), ModelError>,
+    ) -> Result<(), ModelError> {
+        let mut waiting: Vec<&SqlModel> = models.into_iter().collect();
+        let mut running: Vec<&SqlModel> = Vec::new();
+        let mut tasks = JoinSet::new();
+        loop {
+            while running.len() < PARTITIONS {
+                let unmade: BTreeSet<&str> =
+                    waiting.iter().chain(&running).map(|model| model.name.as_str()).collect();
+                let is_ready =
+                    |model: &&SqlModel| !model.reads.iter().any(|name| unmade.contains(name.as_str()));
+                let Some(place) = waiting.iter().position(is_ready) else { break };
+                let model = waiting.remove(place);
+                running.push(model);
+                let (session, owned) = (self.clone(), model.clone());
+                tasks.spawn(async move {
+                    let rows = session.run(&owned).await.and_then(|rows| shape(&owned, rows));
+                    (owned.name, rows)
+                });
+            }
+            let Some(joined) = tasks.join_next().await else { return Ok(()) };
+            let (name, rows) = joined.map_err(|error| {
+                let names: Vec<&str> = running.iter().map(|model| model.name.as_str()).collect();
+                ModelError::evaluation(&names.join(", "), DataFusionError::ExecutionJoin(Box::new(error)))
+            })?;
+            let place = running.iter().position(|model| model.name == name).unwrap_or_default();
+            done(running.remove(place), rows?)?;
+        }
     }
 
     async fn run_kept(&self, model: &SqlModel) -> Result<RecordBatch, DataFusionError> {

@@ -89,23 +89,26 @@ impl Model {
         let made = self.made(Making::Whole).filter(|model| !is_kept(model));
         let needed: BTreeSet<&str> = made.flat_map(|model| &model.reads).map(String::as_str).collect();
         let mut tables = BTreeMap::new();
-        for model in self.models.iter().filter(|model| model.domain != Domain::Person) {
-            match model.header.layer {
-                Layer::Staging if model.header.public && needed.contains(model.name.as_str()) => {
-                    session.register(&model.name, session.run(model).await?)?;
-                }
-                Layer::Table if model.making == Making::Whole => {
-                    let table = contract(model)?;
-                    let batch = match inputs.kept.get(table.name) {
-                        Some(kept) => kept.clone(),
-                        None => rows_of(&session, model, table).await?,
-                    };
-                    tables.insert(table.name, batch.clone());
-                    session.register(&model.name, batch)?;
-                }
-                _ => {}
+        for model in self.made(Making::Whole).filter(|model| is_kept(model)) {
+            let table = contract(model)?;
+            if let Some(kept) = inputs.kept.get(table.name) {
+                session.register(table.name, kept.clone())?;
+                tables.insert(table.name, kept.clone());
             }
         }
+        let models = self.models.iter().filter(|model| match model.header.layer {
+            _ if model.domain == Domain::Person => false,
+            Layer::Staging => model.header.public && needed.contains(model.name.as_str()),
+            Layer::Table => model.making == Making::Whole && !is_kept(model),
+            _ => false,
+        });
+        let done = |model: &SqlModel, rows: RecordBatch| {
+            if model.header.layer == Layer::Table {
+                tables.insert(contract(model)?.name, rows.clone());
+            }
+            session.register(&model.name, rows)
+        };
+        session.run_all(models, shaped, done).await?;
         let is_made = |table: &&Table| self.models.iter().any(|model| model.name == table.name);
         match contract::tables().find(|table| !is_made(table)) {
             Some(table) => Err(ModelError::Contract {
@@ -143,8 +146,8 @@ impl Model {
         }
         let mut tables = BTreeMap::new();
         for model in self.made(Making::Monthly) {
-            let table = contract(model)?;
-            tables.insert(table.name, rows_of(&session, model, table).await?);
+            let rows = session.run(model).await?;
+            tables.insert(contract(model)?.name, shaped(model, rows)?);
         }
         Ok(tables)
     }
@@ -187,17 +190,21 @@ impl Model {
         }
         session.register(INDICATOR_CATALOGUE, self.indicator_catalogue()?)?;
         session.register(AS_OF, day(as_of)?)?;
-        for model in self.made(Making::AfterMonths) {
+        let mut done = |model: &SqlModel, rows: RecordBatch| {
             let table = contract(model)?;
-            let batch = match kept.get(table.name) {
-                Some(kept) => kept.clone(),
-                None => rows_of(&session, model, table).await?,
-            };
-            if needed.contains(table.name) {
-                session.register(table.name, batch.clone())?;
+            made.insert(table.name, rows.clone());
+            match needed.contains(table.name) {
+                true => session.register(table.name, rows),
+                false => Ok(()),
             }
-            made.insert(table.name, batch);
+        };
+        for model in self.made(Making::AfterMonths) {
+            if let Some(kept) = kept.get(model.name.as_str()) {
+                done(model, kept.clone())?;
+            }
         }
+        let models = self.made(Making::AfterMonths).filter(|model| !is_kept(model));
+        session.run_all(models, shaped, done).await?;
         Ok(made)
     }
 
@@ -256,10 +263,13 @@ fn contract(model: &SqlModel) -> Result<&'static Table, ModelError> {
     })
 }
 
-/// The rows that a model makes for its table.
-async fn rows_of(session: &Session, model: &SqlModel, table: &Table) -> Result<RecordBatch, ModelError> {
-    let batch = session.run(model).await?;
-    sorted(table, table.conform(&batch)?)
+/// The rows that a model makes, if they are of a table in its form.
+fn shaped(model: &SqlModel, rows: RecordBatch) -> Result<RecordBatch, ModelError> {
+    if model.header.layer != Layer::Table {
+        return Ok(rows);
+    }
+    let table = contract(model)?;
+    sorted(table, table.conform(&rows)?)
 }
 
 /// Sorts a table by its grain and refuses a grain that is not unique.

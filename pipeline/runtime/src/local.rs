@@ -15,12 +15,16 @@ use rettidig_model::calendar::month_text;
 use rettidig_model::contract::Table;
 use rettidig_model::local::{LocalMonth, LocalMonths, from_rows, schema, to_rows};
 use rettidig_model::tables::arrivals_of;
+use tokio::task::JoinSet;
 
 use crate::RuntimeError;
 use crate::groups::column;
 use crate::manifest::Manifest;
 use crate::publish;
 use crate::store::{FileEntry, Store, to_parquet};
+
+/// Months whose tables are made side by side.
+const MONTHS_AT_A_TIME: usize = 2;
 
 /// What an epoch shows of persons, rows of [`schema`] of all its months.
 ///
@@ -122,13 +126,14 @@ impl Local {
     pub(crate) async fn after(
         &self,
         store: &Store,
-        model: &Model,
+        model: &Arc<Model>,
         shown: LocalMonths,
         (as_of, completeness): (NaiveDate, Option<&RecordBatch>),
         is_same_model: bool,
     ) -> Result<Self, RuntimeError> {
         let arrivals = Arrivals::of(completeness)?;
         let mut months = BTreeMap::new();
+        let mut made: JoinSet<Result<(i64, Month), RuntimeError>> = JoinSet::new();
         for (month, shown) in shown {
             let before = self.months.get(&month);
             let is_same =
@@ -141,13 +146,23 @@ impl Local {
                 months.insert(month, Month { shown, ..same.clone() });
                 continue;
             }
-            let rows = to_rows(&LocalMonths::from([(month, Arc::clone(&shown))]))?;
-            let state = match same {
-                Some(same) => same.state.clone(),
-                None => store.put_parquet("state/local", &month_text(month), &rows, Vec::new()).await?,
-            };
-            let parts = parts(model, rows, arrived.clone(), as_of, before).await?;
-            months.insert(month, Month { shown, state, arrived, parts });
+            if made.len() == MONTHS_AT_A_TIME {
+                months.extend(finished(&mut made).await?);
+            }
+            let state = same.map(|same| same.state.clone());
+            let (store, model, before) = (store.clone(), Arc::clone(model), before.cloned());
+            made.spawn(async move {
+                let rows = to_rows(&LocalMonths::from([(month, Arc::clone(&shown))]))?;
+                let state = match state {
+                    Some(state) => state,
+                    None => store.put_parquet("state/local", &month_text(month), &rows, Vec::new()).await?,
+                };
+                let parts = parts(&model, rows, arrived.clone(), as_of, before.as_ref()).await?;
+                Ok((month, Month { shown, state, arrived, parts }))
+            });
+        }
+        while !made.is_empty() {
+            months.extend(finished(&mut made).await?);
         }
         Ok(Self { as_of, months })
     }
@@ -188,6 +203,16 @@ impl Local {
     fn parts(&self, table: &str) -> impl Iterator<Item = &Part> {
         self.months.values().filter_map(move |month| month.parts.get(table))
     }
+}
+
+/// The next month that is made.
+async fn finished(
+    made: &mut JoinSet<Result<(i64, Month), RuntimeError>>,
+) -> Result<Option<(i64, Month)>, RuntimeError> {
+    let joined = made.join_next().await.transpose();
+    let joined = joined
+        .map_err(|error| RuntimeError::stop("making the rows of a month", error, "report this as a bug"));
+    joined?.transpose()
 }
 
 impl PartialEq for Part {

@@ -71,12 +71,12 @@ struct Asked<'a> {
 impl Asked<'_> {
     fn key(&self) -> CellKey {
         CellKey {
-            indicator: self.indicator.name.clone(),
-            area_kind: self.question.area_kind.clone(),
-            area: self.question.area.clone(),
-            benefit: self.question.benefit.clone(),
-            breakdown: "total".to_owned(),
-            breakdown_value: "total".to_owned(),
+            indicator: self.indicator.name.as_str().into(),
+            area_kind: self.question.area_kind.as_str().into(),
+            area: self.question.area.as_str().into(),
+            benefit: self.question.benefit.as_str().into(),
+            breakdown: "total".into(),
+            breakdown_value: "total".into(),
         }
     }
 
@@ -108,8 +108,7 @@ impl Asked<'_> {
                 value.content.status == Status::Hidden
                     && cell.area_kind == "municipality"
                     && is_member(&cell.area)
-                    && CellKey { area_kind: key.area_kind.clone(), area: key.area.clone(), ..cell.clone() }
-                        == key
+                    && CellKey { area_kind: key.area_kind, area: key.area, ..*cell } == key
             })
     }
 
