@@ -127,6 +127,7 @@ impl<'p> Production<'p> {
             records = tally.events,
             bad_lines = tally.bad,
             modulus_11_failed = tally.modulus_11_failed,
+            erased = tally.erased,
             "delivery read"
         );
         Ok(Step::Used)

@@ -9,7 +9,7 @@ use chrono::{DateTime, Datelike as _, NaiveDate, NaiveTime, Utc};
 use rettidig_event::{Period, Reason, Topic, clock::danish_date};
 
 use super::lines::{Encoding, Line};
-use super::mapping::{Delivery, Fields, Mapped, Mapper};
+use super::mapping::{Delivery, Fields, Mapped, Mapper, NotMapped};
 use super::profile::{
     BadLine, Format, HeaderLine, MunicipalityRule, Profile, RecordMap, RecordedAtRule, TrailerLine,
 };
@@ -55,6 +55,8 @@ pub(crate) struct Tally {
     pub bad: u64,
     /// Numbers that modulus 11 does not fit; they are used all the same.
     pub modulus_11_failed: u64,
+    /// Records of persons who were erased; they are passed over.
+    pub erased: u64,
     newest: Option<NaiveDate>,
     /// Records by the trailer's count, and the sum it vouches for.
     counted: u64,
@@ -371,6 +373,7 @@ impl<'p> Feed<'p> {
         let outcome = self.mapped(0, &fields, number, as_written);
         match outcome {
             Outcome::Event(_) => self.tally.events += 1,
+            Outcome::Nothing => {}
             _ => self.tally.bad += 1,
         }
         self.places = places;
@@ -397,7 +400,11 @@ impl<'p> Feed<'p> {
                 self.tally.modulus_11_failed += u64::from(!passes_modulus_11);
                 Outcome::Event(Event { topic, key, payload })
             }
-            Err(refusal) => {
+            Err(NotMapped::Erased) => {
+                self.tally.erased += 1;
+                Outcome::Nothing
+            }
+            Err(NotMapped::Refused(refusal)) => {
                 let bytes = as_written(fields.cpr_as_written(map).as_deref());
                 Outcome::Bad(Bad { refusal, line: number, bytes })
             }

@@ -16,7 +16,7 @@ use super::profile::{Field, IdPart, Kind, Profile, RecordMap};
 use super::row::Object;
 use super::values::{self, Expected};
 use crate::emit::Refusal;
-use crate::pseudonym::{Cpr, PseudonymKey, contains_cpr};
+use crate::pseudonym::{Cpr, Erased, PseudonymKey, contains_cpr};
 
 /// The longest id, bytes.
 const ID_BYTES_MAX: usize = 128;
@@ -82,6 +82,27 @@ pub(crate) struct Mapped {
     /// The day by which the delivery's newest period is told.
     pub day: NaiveDate,
     pub passes_modulus_11: bool,
+}
+
+/// Why a record gives no event.
+#[derive(Debug)]
+pub(crate) enum NotMapped {
+    /// It cannot be used.
+    Refused(Refusal),
+    /// Its person was erased: nothing of it may be kept.
+    Erased,
+}
+
+impl From<Refusal> for NotMapped {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Erased> for NotMapped {
+    fn from(_: Erased) -> Self {
+        Self::Erased
+    }
 }
 
 /// Maps records of one kind.
@@ -207,7 +228,10 @@ fn in_order(record: &Record<'_>, from: NaiveDate, to: NaiveDate) -> Result<(), R
 
 impl Mapper<'_> {
     /// The event of one record.
-    pub(crate) fn map(&self, map: &RecordMap, fields: &Fields<'_>, line: u64) -> Result<Mapped, Refusal> {
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) fn map(&self, map: &RecordMap, fields: &Fields<'_>, line: u64) -> Result<Mapped, NotMapped> {
         let record = Record { profile: self.profile, map, fields };
         let cpr = record.required(Field::Cpr, |text| {
             Cpr::parse(text).map_err(|error| match error {
@@ -215,6 +239,8 @@ impl Mapper<'_> {
                 crate::pseudonym::CprError::Date => "the first six digits are no date that exists",
             })
         })?;
+        // Before anything else of the record can be refused, which would keep its bytes.
+        let person = self.key.person(&cpr)?;
         let deleted = record.maybe(Field::Deleted, values::flag)?.unwrap_or(false);
         let op = match (map.add, deleted) {
             (true, _) => Op::Add,
@@ -226,7 +252,6 @@ impl Mapper<'_> {
         let municipality = municipality.or(self.delivery.municipality).ok_or_else(|| {
             record.refuse(Field::Municipality, Reason::InvalidField, "is blank, and the delivery has none")
         })?;
-        let person = self.key.person(&cpr);
         let recorded_at =
             record.maybe(Field::RecordedAt, values::instant)?.unwrap_or(self.delivery.recorded_at);
         let common = PersonFields {

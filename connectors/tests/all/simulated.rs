@@ -40,7 +40,7 @@ fn files_of_the_simulator_become_its_events() {
         let folder = tempfile::tempdir().expect("folder");
         let (files, events) = (folder.path().join("files"), folder.path().join("events"));
         let key = test_key();
-        let pseudonym = |cpr: &str| key.person(&Cpr::parse(cpr).expect("a number"));
+        let pseudonym = |cpr: &str| key.person(&Cpr::parse(cpr).expect("a number")).expect("a pseudonym");
         let options =
             SimulationOptions { persons: 1_500, months: 8, seed: 11, ..SimulationOptions::default() };
         write_files(Simulation::new(&options), &files, &pseudonym).expect("files");

@@ -115,7 +115,7 @@ pub fn key(file: Option<&Path>) -> anyhow::Result<PseudonymKey> {
 /// The pseudonym of a made-up person.
 pub fn pseudonym(key: &PseudonymKey, cpr: &str) -> [u8; 16] {
     // The simulator makes numbers that have the form of a CPR number.
-    Cpr::parse(cpr).map(|cpr| key.person(&cpr)).unwrap_or_default()
+    Cpr::parse(cpr).ok().and_then(|cpr| key.person(&cpr).ok()).unwrap_or_default()
 }
 
 /// Writes a simulated country.
