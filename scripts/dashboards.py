@@ -106,6 +106,12 @@ def operations() -> dashboard.Dashboard:
             "short",
             "max(rettidig_audit_mismatch_cells)",
         ),
+        number(
+            "Months of persons that are frozen",
+            "Their new figures would give a hidden number away, so older ones are shown. Anything above 0 is a bug.",
+            "short",
+            "max(rettidig_disclosure_frozen_months)",
+        ),
         lines(
             "From Kafka to the committed epoch",
             "Median and 99th percentile of what was committed in the last hour; the objective is 2 seconds.",

@@ -49,18 +49,23 @@ def additive_equations(
     cells: Iterable[tuple[str, str, str, str, str]],
     members: Mapping[tuple[str, str], list[str]],
     parts_of_total: tuple[str, ...] = (),
+    *,
+    absent_is_zero: bool = False,
 ) -> list[dict[tuple[str, str, str, str, str], int]]:
     """The relations between the cells of one indicator and period.
 
     A cell is (area_kind, area, benefit, breakdown, breakdown_value). Relations: an area is the sum of its
     municipalities; benefit `total` is the sum of `parts_of_total`; `total` of a breakdown is the sum of its
     values. A relation counts only if all its cells have a row, hidden or not: a published grain is known to
-    the attacker even where the figure is not.
+    the attacker even where the figure is not. With `absent_is_zero` an area without a row has nothing to add, as in
+    figures made of records of persons.
     """
     cells = set(cells)
     out = []
 
     def relate(total, parts) -> None:
+        if absent_is_zero:
+            parts = [part for part in parts if part in cells]
         if parts and total in cells and all(part in cells for part in parts):
             out.append({total: -1, **{part: 1 for part in parts}})
 

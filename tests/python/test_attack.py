@@ -70,6 +70,14 @@ class Attack(unittest.TestCase):
         self.assertEqual(attack.determined(equations, {cells[1]}), {cells[1]})
         self.assertEqual(attack.determined(equations, {cells[1], cells[2]}), set())
 
+    def test_an_area_without_a_row_adds_nothing(self):
+        # Of the region's three municipalities one has a row: its figure is the region's.
+        cells = [cell("0561", "cash"), cell("1083", "cash", "region")]
+        self.assertEqual(attack.additive_equations(cells, MEMBERS), [])
+        equations = attack.additive_equations(cells, MEMBERS, absent_is_zero=True)
+        self.assertEqual(attack.determined(equations, {cells[0]}), {cells[0]})
+        self.assertEqual(attack.determined(equations, set(cells)), set())
+
     def test_the_order_of_equations_does_not_matter(self):
         hidden = {cell("0563", b) for b in PARTS} | {cell("0561", "cash")}
         forward = attack.determined(EQUATIONS, hidden)

@@ -142,7 +142,7 @@ class Persons(unittest.TestCase):
             # An indicator that has another's pattern protects that one's cells, not its own.
             unknown = {c for c, status in statuses.items() if status not in published.VISIBLE}
             hidden += len(unknown)
-            equations = attack.additive_equations(statuses, fixtures.groups(period))
+            equations = attack.additive_equations(statuses, fixtures.groups(period), absent_is_zero=True)
             found += [(indicator, period, *c) for c in attack.determined(equations, unknown)]
         self.assertGreater(hidden, 1000)
         self.assertGreater(len(self.additive), 15)

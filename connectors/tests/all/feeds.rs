@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt as _;
+use std::sync::Arc;
 
 use rettidig_connectors::driver::chain;
+use rettidig_connectors::pseudonym::{Cpr, PseudonymKey};
 use rettidig_connectors::sources::{default_feed_profile, feed_names};
-use rettidig_event::{Clock as _, Reason, Topic};
+use rettidig_event::person::format_person;
+use rettidig_event::{Clock as _, DeadLetter, Origin, Reason, Topic};
+use zeroize::Zeroizing;
 
 use crate::golden::{FEEDS, raw};
 use crate::support::{
@@ -452,5 +456,58 @@ fn no_cpr_number_gets_out() {
             }
         }
         assert!(!logged().is_empty(), "the log was watched");
+    });
+}
+
+/// Goal: what is delivered of an erased person leaves no trace, not as a dead letter either, and keeps nothing else out, also
+/// where one bad line rejects the whole. Method: each shipped file with one of its persons erased, beside the same file
+/// with a key that knows all.
+#[test]
+fn records_of_an_erased_person_are_passed_over() {
+    const PERSON: &str = "6101701234";
+    within(60, async {
+        let files = [
+            ("yr", "yr/raw.csv", YR),
+            ("amanda", "amanda/raw.txt", AMANDA),
+            ("income", "income/raw.csv", INCOME),
+        ];
+        for (name, fixture, file) in files {
+            let bytes = raw(fixture);
+            let is_own: Vec<bool> = bytes
+                .split(|byte| *byte == b'\n')
+                .map(|line| line.windows(PERSON.len()).any(|text| text == PERSON.as_bytes()))
+                .collect();
+            let whole = PseudonymKey::tree(Zeroizing::new(*b"a root of a tree, 32 bytes long!"));
+            let cpr = Cpr::parse(PERSON).expect("a number");
+            let own = format_person(&whole.person(&cpr).expect("a pseudonym"));
+            let mut cut = whole.clone();
+            assert!(cut.erase(&cpr).expect("a tree"));
+            let mut sent = Vec::new();
+            for key in [whole, cut] {
+                let mut bench = FeedBench::keyed(name, None, Arc::new(key));
+                bench.drop_file(file, &bytes);
+                let (_, sink) = bench.polled().await;
+                sent.push(
+                    sink.sent
+                        .into_iter()
+                        .filter(|(topic, ..)| *topic != Topic::Deliveries)
+                        .collect::<Vec<_>>(),
+                );
+            }
+            let line = |payload: &[u8]| {
+                let letter: DeadLetter = serde_json::from_slice(payload).expect("a dead letter");
+                let Origin::File { line: Some(line), .. } = letter.origin else {
+                    panic!("{:?}", letter.origin)
+                };
+                usize::try_from(line).expect("small")
+            };
+            let is_of_another = |(topic, key, payload): &&(Topic, String, Vec<u8>)| match topic {
+                Topic::DeadLetter => !is_own[line(payload) - 1],
+                _ => *key != own,
+            };
+            let expected: Vec<_> = sent[0].iter().filter(is_of_another).cloned().collect();
+            assert!(!expected.is_empty() && expected.len() < sent[0].len(), "{name}");
+            assert_eq!(sent[1], expected, "{name}: all of the others, and nothing more");
+        }
     });
 }

@@ -353,9 +353,15 @@ impl DerefMut for FeedBench {
 
 impl FeedBench {
     pub fn new(name: &str, yaml: Option<&str>) -> Self {
+        Self::keyed(name, yaml, test_key())
+    }
+
+    pub fn keyed(name: &str, yaml: Option<&str>, key: Arc<PseudonymKey>) -> Self {
         let folder = tempfile::tempdir().expect("folder");
-        std::fs::create_dir(folder.path().join("drop")).expect("folder");
-        let source = feed(name, yaml, folder.path());
+        let drop = folder.path().join("drop");
+        std::fs::create_dir(&drop).expect("folder");
+        let options = FeedOptions { place: drop.to_str().expect("path"), storage: &BTreeMap::new(), key };
+        let source = build_feed(name, yaml, &options).expect("source");
         Self(Poller::within(folder, source, feed_start()))
     }
 

@@ -9,6 +9,7 @@ mod demo;
 mod door;
 mod explain;
 mod history;
+mod key;
 mod letters;
 mod output;
 mod persons;
@@ -97,6 +98,11 @@ enum Command {
     Load(Load),
     /// What was put aside: list it, show one whole, send it again after a fix.
     DeadLetters(letters::DeadLetters),
+    /// The key of the pseudonyms: make one, erase a person from it.
+    Key {
+        #[command(subcommand)]
+        key: key::Key,
+    },
     /// Processes of a Ballista cluster, for `query --on` and `recompute --on`; they are not needed for anything else.
     Ballista {
         #[command(subcommand)]
@@ -277,6 +283,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Audit { audit } => return explain::audit(&audit),
         Command::Load(load) => door::load_files(&load).await?,
         Command::DeadLetters(letters) => return letters::dead_letters(&letters).await,
+        Command::Key { key } => key::key(&key)?,
         Command::Ballista { process } => cluster::run(process).await?,
         Command::Simulate(simulate) => door::simulate(&simulate)?,
     }

@@ -28,7 +28,9 @@ use rettidig_simulator::{Simulation, SimulationOptions, SourceFile, System};
 use serde::Deserialize;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
+use crate::key;
 use crate::output::{line, remark};
 use crate::plant::Plant;
 use crate::{Demo, demo, door, run};
@@ -44,9 +46,6 @@ const KEY: &str = "demo.key";
 
 /// File below the data folder that says how many persons the country has.
 pub const PERSONS: &str = "demo.persons";
-
-/// Bytes of the key that are drawn, before they are written as hex digits.
-const KEY_BYTES: usize = 32;
 
 /// The systems whose files the connectors read; the name of each is also its shipped profile's.
 const FEEDS: [System; 4] = [System::Yr, System::Ky, System::Amanda, System::Income];
@@ -194,17 +193,10 @@ fn same_country(path: &Path, persons: u64) -> anyhow::Result<()> {
 
 /// The key of the data folder, made if there is none.
 fn demo_key(path: &Path) -> anyhow::Result<PseudonymKey> {
-    use std::os::unix::fs::OpenOptionsExt as _;
     if !path.exists() {
-        let mut random = [0; KEY_BYTES];
-        getrandom::fill(&mut random).context("drawing the demo's pseudonym key")?;
-        let text: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        let new = path.with_extension("key.new");
-        let mut file =
-            std::fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&new, path).with_context(|| format!("making {}", path.display()))?;
+        let random = key::random()?;
+        let text = Zeroizing::new(random.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        key::write(path, &text)?;
     }
     let key = PseudonymKey::from_file(path)?;
     remark(&format!(

@@ -26,6 +26,7 @@ use crate::header::AddsOver;
 use crate::membership::Membership;
 
 mod algebra;
+pub mod guard;
 mod period;
 mod relations;
 

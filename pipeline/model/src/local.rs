@@ -23,6 +23,7 @@ use ustr::Ustr;
 
 use crate::calendar::{month_last, month_of, month_text};
 use crate::catalogue::{Domain, Layer, Model, SqlModel};
+use crate::disclosure::guard::{Guard, Leak};
 use crate::disclosure::{CellKey, Content, HIDDEN_BELOW, Status, advance};
 use crate::error::ModelError;
 use crate::evaluation::date;
@@ -58,6 +59,8 @@ pub struct LocalMonth {
     pub digest: Option<u64>,
     /// What is shown.
     pub shown: BTreeMap<CellKey, ShownValue>,
+    /// What the cells would have given away: what is shown is older than they are.
+    pub frozen: Option<Leak>,
 }
 
 /// Months (since January 1970) with what is shown of them; a month that did not change is shared with the epoch before.
@@ -237,7 +240,7 @@ impl Model {
 
     /// Brings what is shown to new derived cells, which are those of `months`: the others stay as they are. Months go that are
     /// too old for [`local_months`]; in the others a row goes with the last person behind it, as if nobody had ever been there, unless it was
-    /// hidden: that it stays.
+    /// hidden: that it stays. A month in which the [`Guard`] finds that something would be given away stays as it was: it is frozen.
     ///
     /// # Errors
     /// [`ModelError::Evaluation`] or [`ModelError::Contract`] if an indicator's SQL fails or has not the columns.
@@ -274,8 +277,8 @@ impl Model {
         }
         // A month says nothing of another one.
         let advanced = changed.into_par_iter().map(|(month, digest, old, mut contents)| {
-            let none = BTreeMap::new();
-            let old = old.map_or(&none, |old| &old.shown);
+            let none = LocalMonth::default();
+            let old = &old.map_or(&none, Arc::as_ref).shown;
             let end = date(i32::try_from(month_last(month)).unwrap_or(i32::MAX));
             let was_hidden = old.iter().filter(|(_, value)| value.content.status == Status::Hidden);
             let hidden: HashSet<CellKey> = was_hidden.map(|(key, _)| *key).collect();
@@ -283,28 +286,42 @@ impl Model {
                 contents.entry(*key).or_insert(NOBODY);
             }
             let shown = advance(contents, &hidden, end, &structures, &membership, HIDDEN_BELOW);
+            let published = self.layer(Layer::Published).map(|model| (model.name.as_str(), &model.header));
+            let indicators =
+                published.map(|(name, header)| (name, header.unit.as_str(), header.areas_add_up));
+            let leak = Guard::new(indicators, &membership.at(end)).leak(&shown, &hidden);
+            if leak.is_some() {
+                let frozen = LocalMonth { digest: None, shown: old.clone(), frozen: leak };
+                return (month, Arc::new(frozen));
+            }
             let since = |(key, content): (CellKey, Content)| {
                 let same = old.get(&key).filter(|value| visible(&value.content) == visible(&content));
                 (key, same.copied().unwrap_or(ShownValue { content, known_at, epoch }))
             };
             let shown = shown.into_iter().map(since).collect();
-            (month, Arc::new(LocalMonth { digest: Some(digest), shown }))
+            (month, Arc::new(LocalMonth { digest: Some(digest), shown, frozen: None }))
         });
         after.extend(advanced.collect::<Vec<_>>());
         Ok(after)
     }
 
     /// Compares what is shown with derived cells: how many values were compared, and how many are not what the cells
-    /// say, are shown of too few persons, or are not there. What is hidden cannot differ.
+    /// say, are shown of too few persons, or are not there. What is hidden cannot differ; what is `frozen` is known to.
     ///
     /// # Errors
     /// As [`Model::continue_local`].
-    pub async fn check_local(&self, derived: &Cells, shown: &LocalMonths) -> Result<(u64, u64), ModelError> {
+    pub async fn check_local(
+        &self,
+        derived: &Cells,
+        shown: &LocalMonths,
+        frozen: &BTreeSet<i64>,
+    ) -> Result<(u64, u64), ModelError> {
         let rows = self.local_rows(derived, None).await?;
         let contents = rows.contents(&rows.digests().into_keys().collect());
         let (mut compared, mut mismatches) = (0, 0);
         let nothing = (BTreeMap::new(), Arc::new(LocalMonth::default()));
-        for month in contents.keys().chain(shown.keys()).collect::<BTreeSet<_>>() {
+        let months: BTreeSet<&i64> = contents.keys().chain(shown.keys()).collect();
+        for month in months.into_iter().filter(|month| !frozen.contains(month)) {
             let contents = contents.get(month).unwrap_or(&nothing.0);
             let shown = &shown.get(month).unwrap_or(&nothing.1).shown;
             for key in contents.keys().chain(shown.keys()).collect::<BTreeSet<_>>() {

@@ -85,6 +85,8 @@ async fn shown_then(
     let derived = model.derive_published(&cells.shown(model, i64::MIN)?.cells()?, &with, &months).await?;
     let known = (then.committed_at.timestamp_micros(), then.epoch);
     let mut shown = model.continue_local(&derived, &hidden, &months, then.as_of, known).await?;
+    // Of a month that would give something away nothing is told.
+    shown.retain(|_, month| month.frozen.is_none());
     // What is the same today may have been another in between: then it is known from a later instant on.
     let epoch = i64::try_from(then.epoch).unwrap_or(i64::MAX);
     for month in shown.values_mut() {

@@ -15,7 +15,7 @@ use arrow::datatypes::{Date32Type, Int32Type, SchemaRef};
 use chrono::{DateTime, TimeDelta, Utc};
 use rettidig_event::{Clock, DeadLetter, Topic, aside, delivery, official, person};
 use rettidig_model::Model;
-use rettidig_model::calendar::month_of;
+use rettidig_model::calendar::{month_of, month_text};
 use rettidig_model::catalogue::COMPLETENESS;
 use rettidig_model::contract;
 use rettidig_model::evaluation::{FigureCounts, GroupKey, Groups, disclosed_schema};
@@ -269,6 +269,7 @@ impl Committer {
         }
         let completeness = tables.get(COMPLETENESS);
         self.local = Local::open(&self.store, &self.model, manifest, completeness).await?;
+        self.metrics.observe_frozen(self.local.frozen().count());
         publish::latest(&self.store, manifest).await?;
         let monthly = self.monthly(&self.local);
         let labels = Labels::of(&self.model, manifest.as_of);
@@ -434,15 +435,27 @@ impl Committer {
         let Some(added) = added else { return Ok(before) };
         let timer = self.metrics.local_seconds.start_timer();
         // A new day or a new definition may change any month.
-        let months = match self.is_another_day(with.as_of) || self.is_redefined() {
+        let mut months: BTreeSet<i64> = match self.is_another_day(with.as_of) || self.is_redefined() {
             true => local_months(with.as_of).collect(),
             false => self.model.months_changed(&added.totals()?, with.as_of),
         };
+        months.extend(
+            self.local
+                .frozen()
+                .map(|(month, _)| month)
+                .filter(|month| local_months(with.as_of).contains(month)),
+        );
         let cells = self.state.totals_with(added)?;
         let derived = self.model.derive_published(&cells, with, &months).await?;
         let when = (at.timestamp_micros(), epoch);
         let local = self.model.continue_local(&derived, &before, &months, with.as_of, when).await?;
         timer.observe_duration();
+        for (month, leak) in local.iter().filter_map(|(month, local)| Some((month, local.frozen?))) {
+            if !self.local.frozen().any(|frozen| frozen == (*month, leak.key.indicator.as_str())) {
+                let month = month_text(*month);
+                tracing::error!(month, %leak, "figures of persons would give a hidden number away; this month stays as it was");
+            }
+        }
         Ok(local)
     }
 
@@ -484,6 +497,7 @@ impl Committer {
         self.metrics.observe_cells(&self.state, persons);
         self.groups = groups;
         self.local = local;
+        self.metrics.observe_frozen(self.local.frozen().count());
         self.positions = manifest.positions.clone();
         let (epoch, digest) = (manifest.epoch, sha256_hex(&manifest.to_bytes()));
         self.newest = Some((manifest.clone(), digest));

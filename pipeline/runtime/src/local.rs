@@ -49,6 +49,8 @@ struct Part {
 #[derive(Debug, Clone)]
 struct Month {
     shown: Arc<LocalMonth>,
+    /// The indicator that would have given something away, so that what is shown is older than the cells.
+    frozen: Option<String>,
     state: FileEntry,
     /// What has arrived of it; the rows say so.
     arrived: RecordBatch,
@@ -108,7 +110,8 @@ impl Local {
                 let rows = to_rows(&LocalMonths::from([(month, Arc::clone(&shown))]))?;
                 let arrived = arrivals.of_month(month)?;
                 let parts = parts(model, rows, arrived.clone(), local.as_of, None).await?;
-                local.months.insert(month, Month { shown, state: state.clone(), arrived, parts });
+                let frozen = manifest.frozen.get(&month_text(month)).cloned();
+                local.months.insert(month, Month { shown, frozen, state: state.clone(), arrived, parts });
             }
         }
         Ok(local)
@@ -139,11 +142,15 @@ impl Local {
             let is_same =
                 |before: &Month| Arc::ptr_eq(&before.shown, &shown) || before.shown.shown == shown.shown;
             let same = before.filter(|before| is_same(before));
+            let frozen = match before.filter(|before| Arc::ptr_eq(&before.shown, &shown)) {
+                Some(before) => before.frozen.clone(),
+                None => shown.frozen.map(|leak| leak.key.indicator.to_string()),
+            };
             let arrived = arrivals.of_month(month)?;
             let is_as_arrived =
                 |same: &&Month| is_same_model && as_of == self.as_of && same.arrived == arrived;
             if let Some(same) = same.filter(is_as_arrived) {
-                months.insert(month, Month { shown, ..same.clone() });
+                months.insert(month, Month { shown, frozen, ..same.clone() });
                 continue;
             }
             if made.len() == MONTHS_AT_A_TIME {
@@ -158,13 +165,18 @@ impl Local {
                     None => store.put_parquet("state/local", &month_text(month), &rows, Vec::new()).await?,
                 };
                 let parts = parts(&model, rows, arrived.clone(), as_of, before.as_ref()).await?;
-                Ok((month, Month { shown, state, arrived, parts }))
+                Ok((month, Month { shown, frozen, state, arrived, parts }))
             });
         }
         while !made.is_empty() {
             months.extend(finished(&mut made).await?);
         }
         Ok(Self { as_of, months })
+    }
+
+    /// The months that are older than their cells, with the indicator that would have given something away.
+    pub(crate) fn frozen(&self) -> impl Iterator<Item = (i64, &str)> {
+        self.months.iter().filter_map(|(month, local)| Some((*month, local.frozen.as_deref()?)))
     }
 
     /// The state files by month.

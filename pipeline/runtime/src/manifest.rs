@@ -102,6 +102,10 @@ pub struct Manifest {
     /// What is shown of the indicators of persons, by month.
     #[serde(default)]
     pub local: BTreeMap<String, FileEntry>,
+    /// Months of [`Manifest::local`] that are older than the cells, because those would give a hidden number away; by month the
+    /// indicator that would.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub frozen: BTreeMap<String, String>,
     /// State of the persons.
     #[serde(default)]
     pub persons: PersonsEntry,
@@ -223,6 +227,7 @@ mod tests {
             log: BTreeMap::new(),
             disclosed: FileEntry { path: "x".into(), rows: 0, bytes: 0, sha256: String::new() },
             local: BTreeMap::new(),
+            frozen: BTreeMap::new(),
             persons: PersonsEntry::default(),
             tables: BTreeMap::new(),
             sql_sha256: String::new(),

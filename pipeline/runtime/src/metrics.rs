@@ -92,6 +92,7 @@ pub struct Metrics {
     pub proposals_refused_total: IntCounter,
     audit_mismatch_cells: IntGauge,
     audit_last_full_seconds: IntGauge,
+    disclosure_frozen_months: IntGauge,
     freshness_seconds: Histogram,
     consumer_lag_messages: IntGaugeVec,
     data_folder: OnceLock<PathBuf>,
@@ -174,6 +175,10 @@ impl Metrics {
                 "rettidig_audit_last_full_seconds",
                 "When the newest full audit ended, seconds since 1970; 0 before the first",
             )?,
+            disclosure_frozen_months: IntGauge::new(
+                "rettidig_disclosure_frozen_months",
+                "Months whose figures of persons stay as they were, because new ones would give a hidden number away",
+            )?,
             freshness_seconds: histogram(
                 "rettidig_freshness_seconds",
                 "From a message's time at Kafka to the commit of its epoch; a backlog of more than a day is left out",
@@ -189,7 +194,7 @@ impl Metrics {
             registry,
         };
         metrics.audit_mismatch_cells.set(-1);
-        let all: [Box<dyn Collector>; 20] = [
+        let all: [Box<dyn Collector>; 21] = [
             Box::new(metrics.freshness_seconds.clone()),
             Box::new(metrics.consumer_lag_messages.clone()),
             Box::new(metrics.local_seconds.clone()),
@@ -203,6 +208,7 @@ impl Metrics {
             Box::new(metrics.proposals_refused_total.clone()),
             Box::new(metrics.audit_mismatch_cells.clone()),
             Box::new(metrics.audit_last_full_seconds.clone()),
+            Box::new(metrics.disclosure_frozen_months.clone()),
             Box::new(metrics.events_total.clone()),
             Box::new(metrics.connector_records_total.clone()),
             Box::new(metrics.connector_failures_total.clone()),
@@ -235,6 +241,11 @@ impl Metrics {
     pub(crate) fn observe_audit(&self, report: &AuditReport) {
         self.audit_mismatch_cells.set(i64::try_from(report.mismatch_cells).unwrap_or(i64::MAX));
         self.audit_last_full_seconds.set(report.finished_at.timestamp());
+    }
+
+    /// Notes in how many months what is shown is older than the cells.
+    pub(crate) fn observe_frozen(&self, months: usize) {
+        self.disclosure_frozen_months.set(i64::try_from(months).unwrap_or(i64::MAX));
     }
 
     /// Names the folder whose disk is told of.

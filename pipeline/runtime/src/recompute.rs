@@ -4,7 +4,7 @@
 //! The column `epoch` of a recomputed row is taken from the committed one where the row is the same, so a row
 //! that differs in anything else also differs there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -13,6 +13,7 @@ use arrow::row::{RowConverter, SortField};
 use chrono::{DateTime, Utc};
 use rettidig_event::{Topic, delivery, official};
 use rettidig_model::Model;
+use rettidig_model::calendar::month_text;
 use rettidig_model::catalogue::{COMPLETENESS, Making};
 use rettidig_model::contract::Table;
 use rettidig_model::evaluation::disclosed_schema;
@@ -136,9 +137,11 @@ pub(crate) async fn recompute_persons(
     let state = shown_rows(store, manifest).await?;
     let shown = from_rows(&state);
     // The totals equal the recomputed ones, or the difference is told already.
-    let months = local_months(with.as_of).collect();
+    let months: BTreeSet<i64> = local_months(with.as_of).collect();
+    let is_frozen = |month: &i64| manifest.frozen.contains_key(&month_text(*month));
+    let frozen: BTreeSet<i64> = months.iter().copied().filter(is_frozen).collect();
     let derived = model.derive_published(&known.totals()?, &with, &months).await?;
-    let (values, wrong) = model.check_local(&derived, &shown).await?;
+    let (values, wrong) = model.check_local(&derived, &shown, &frozen).await?;
     mismatches.insert(SHOWN.to_owned(), wrong);
     let mut cells = known.cells().len() as u64 + values;
     // The published tables grow month by month; made of all months at once they are the same.

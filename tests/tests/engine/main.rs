@@ -8,6 +8,7 @@ mod dead_letters;
 mod drift;
 mod explain;
 mod faults;
+mod frozen;
 mod golden;
 mod measure_goldens;
 mod measures;

@@ -130,23 +130,41 @@ impl PeriodState {
             }
         }
         let terms = self.terms();
-        let states = self.states();
-        if self.checked.as_ref() != Some(&states) {
-            for family in 0..self.families.len() {
+        let is_same = self.checked.as_ref() == Some(&self.states());
+        let is_linked = |period: &Self, family: &usize| {
+            period.families[*family].cells.clone().any(|cell| !matches!(period.links[cell], Link::Itself))
+        };
+        if !is_same {
+            for family in
+                (0..self.families.len()).filter(|family| !is_linked(self, family)).collect::<Vec<_>>()
+            {
                 self.protect_cheaply(&terms, family);
             }
-            self.checked = Some(self.states());
         }
         for cell in (0..self.content.len()).filter(|cell| self.content[*cell].is_some()) {
             let hide = match self.links[cell] {
                 Link::Itself => false,
-                Link::Count(count) => {
-                    self.is_unknown(count) || self.content[count].is_none_or(|c| c.value_micro.is_none())
-                }
+                Link::Count(count) => self.is_unknown(count) || !self.is_counted(cell, count),
                 Link::Unknown => true,
             };
             self.hidden[cell] |= hide;
         }
+        if !is_same {
+            // What was hidden with its count is not hidden where the count has no cell: an amount that was taken back of
+            // somebody who is not counted any more.
+            for family in
+                (0..self.families.len()).filter(|family| is_linked(self, family)).collect::<Vec<_>>()
+            {
+                self.protect_cheaply(&terms, family);
+            }
+            self.checked = Some(self.states());
+        }
+    }
+
+    /// Whether a count tells how many are behind a value: it does not if it says nobody, and there is one.
+    fn is_counted(&self, cell: usize, count: usize) -> bool {
+        let value = |cell: usize| self.content[cell].and_then(|content| content.value_micro);
+        value(count).is_some_and(|persons| persons != 0 || value(cell).is_none_or(|value| value == 0))
     }
 
     /// Hides as little as it must until no combination of relations isolates a hidden cell of an indicator.

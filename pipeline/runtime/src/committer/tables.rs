@@ -7,6 +7,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::TimestampMicrosecondType;
 use chrono::{DateTime, NaiveDate, Utc};
 use rettidig_event::Topic;
+use rettidig_model::calendar::month_text;
 use rettidig_model::catalogue::{
     AS_OF, DISCLOSED, EVALUATION, EVENT_DELIVERIES, EVENT_OFFICIAL, EVENT_PUT_ASIDE, LOCAL_DISCLOSED, Making,
 };
@@ -78,6 +79,10 @@ impl Committer {
             log,
             disclosed,
             local: local.states(),
+            frozen: local
+                .frozen()
+                .map(|(month, indicator)| (month_text(month), indicator.to_owned()))
+                .collect(),
             persons: PersonsEntry::default(),
             tables: files,
             sql_sha256: self.model.sql_sha256.clone(),
