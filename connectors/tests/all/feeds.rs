@@ -494,15 +494,17 @@ fn records_of_an_erased_person_are_passed_over() {
                         .collect::<Vec<_>>(),
                 );
             }
-            let line = |payload: &[u8]| {
+            // Of a line that cannot be taken apart nobody knows whose it is: it is put aside, all its digits masked.
+            let is_anybodys = |payload: &[u8]| {
                 let letter: DeadLetter = serde_json::from_slice(payload).expect("a dead letter");
+                let is_masked = !letter.original_bytes().expect("base64").iter().any(u8::is_ascii_digit);
                 let Origin::File { line: Some(line), .. } = letter.origin else {
                     panic!("{:?}", letter.origin)
                 };
-                usize::try_from(line).expect("small")
+                is_masked || !is_own[usize::try_from(line).expect("small") - 1]
             };
             let is_of_another = |(topic, key, payload): &&(Topic, String, Vec<u8>)| match topic {
-                Topic::DeadLetter => !is_own[line(payload) - 1],
+                Topic::DeadLetter => is_anybodys(payload),
                 _ => *key != own,
             };
             let expected: Vec<_> = sent[0].iter().filter(is_of_another).cloned().collect();
