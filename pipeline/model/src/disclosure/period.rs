@@ -125,21 +125,15 @@ impl PeriodState {
             if let (Some(content), Link::Itself) = (self.content[cell], self.links[cell]) {
                 let small = content.persons.is_some_and(|persons| (1..self.hidden_below).contains(&persons));
                 let unknown = content.value_micro.is_some() && content.persons.is_none();
-                let uncounted = matches!(self.links[cell], Link::Unknown);
-                self.hidden[cell] |= small || unknown || uncounted;
+                self.hidden[cell] |= small || unknown;
             }
         }
         let terms = self.terms();
-        let is_same = self.checked.as_ref() == Some(&self.states());
-        let is_linked = |period: &Self, family: &usize| {
-            period.families[*family].cells.clone().any(|cell| !matches!(period.links[cell], Link::Itself))
-        };
-        if !is_same {
-            for family in
-                (0..self.families.len()).filter(|family| !is_linked(self, family)).collect::<Vec<_>>()
-            {
-                self.protect_cheaply(&terms, family);
-            }
+        let families = 0..self.families.len();
+        let (linked, counting): (Vec<usize>, Vec<usize>) =
+            families.partition(|family| self.is_linked(*family));
+        if self.checked.as_ref() != Some(&self.states()) {
+            counting.into_iter().for_each(|family| self.protect_cheaply(&terms, family));
         }
         for cell in (0..self.content.len()).filter(|cell| self.content[*cell].is_some()) {
             let hide = match self.links[cell] {
@@ -149,16 +143,17 @@ impl PeriodState {
             };
             self.hidden[cell] |= hide;
         }
-        if !is_same {
-            // What was hidden with its count is not hidden where the count has no cell: an amount that was taken back of
-            // somebody who is not counted any more.
-            for family in
-                (0..self.families.len()).filter(|family| is_linked(self, family)).collect::<Vec<_>>()
-            {
-                self.protect_cheaply(&terms, family);
-            }
+        // What was hidden with its count is not hidden where the count has no cell: an amount that was taken back of somebody
+        // who is not counted any more.
+        if self.checked.as_ref() != Some(&self.states()) {
+            linked.into_iter().for_each(|family| self.protect_cheaply(&terms, family));
             self.checked = Some(self.states());
         }
+    }
+
+    /// Whether an indicator's persons are counted by another one.
+    fn is_linked(&self, family: usize) -> bool {
+        self.families[family].cells.clone().any(|cell| !matches!(self.links[cell], Link::Itself))
     }
 
     /// Whether a count tells how many are behind a value: it does not if it says nobody, and there is one.
