@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs Python with the other engines (DuckDB, Polars, PyArrow) and a server like S3 (moto), in an environment of their
-# own, which is made once per version of requirements.txt and kept in the user's cache. RETTIDIG_REQUIREMENTS names
-# another list of requirements. Two runs at the same time make it once: the second waits for the first.
+# own, which is made once per version of requirements.txt and kept in the user's cache. The list is whole: nothing comes
+# beside it. RETTIDIG_REQUIREMENTS names another list of requirements. Two runs at the same time make it once: the second waits for the first.
 #
 #   scripts/python.sh FILE [ARGUMENT...]
 set -euo pipefail
@@ -20,7 +20,7 @@ if [[ ! -f $venv/complete ]]; then
         echo "python: making an environment in $venv" >&2
         rm -rf "$venv"
         python3 -m venv "$venv"
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: --requirement "$requirements"
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --requirement "$requirements"
         touch "$venv/complete"
     fi
     # Closed, or the program below would hold the lock as long as it runs.

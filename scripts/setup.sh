@@ -56,6 +56,8 @@ need openssh-client "makes the keys of the SFTP test" has ssh-keygen
 need openssh-server "reading over SFTP is tested against a server of its own" test -x /usr/sbin/sshd
 need ca-certificates "connections over TLS trust the system's authorities" test -s /etc/ssl/certs/ca-certificates.crt
 need util-linux "lets one of two runs make the Python environment" has flock
+need unixodbc "the SQL endpoint is asked as Excel asks it" has isql
+need odbc-postgresql "the ODBC driver for that" compgen -G '/usr/lib/*/odbc/psqlodbcw.so'
 need chromium "the pages are looked at with a browser" has chromium
 need chromium-driver "drives the browser" has chromedriver
 need "$(java_version || java_package)" "the tests start an Apache Kafka" java_version

@@ -2,9 +2,10 @@
 # What is built in: asks cargo-deny whether every crate has a licence that allows it, comes from crates.io, and is no second Arrow
 # (deny.toml); with a file name, also writes a bill of materials (CycloneDX 1.5, JSON) of the binary.
 #
-#   scripts/supply.sh [SBOM.json]
+#   scripts/supply.sh [--advisories] [SBOM.json]
 #
-# The tools are built once per version into the user's cache. No advisories: their data has to be fetched.
+# With --advisories also what is known of its faults (RustSec), by cargo-deny and cargo-audit: their data has to be fetched from the network.
+# cargo-deny and cargo-audit come built (tests/supply/tools.txt); what writes the bill is built once into the user's cache.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PATH:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin"
@@ -31,8 +32,14 @@ tool() { # crate, version
     printf '%s\n' "$place/bin/$1"
 }
 
-deny=$(tool cargo-deny 0.20.2)
-"$deny" --locked check --hide-inclusion-graph licenses bans sources
+tools=$(RETTIDIG_REQUIREMENTS=tests/supply/tools.txt scripts/python.sh -c 'import sys; print(sys.prefix + "/bin")')
+"$tools/cargo-deny" --locked check --hide-inclusion-graph licenses bans sources
+
+if [[ ${1:-} == --advisories ]]; then
+    shift
+    "$tools/cargo-deny" --locked check --hide-inclusion-graph advisories
+    "$tools/cargo-audit" audit
+fi
 
 if [[ -n ${1:-} ]]; then
     cyclonedx=$(tool cargo-cyclonedx 0.5.9)

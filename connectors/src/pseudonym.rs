@@ -24,7 +24,7 @@ pub use self::cpr::{Cpr, CprError};
 pub use self::redact::{contains_cpr, redact};
 pub(crate) use self::redact::{redact_digits, redact_text};
 pub use self::tree::NODE_BYTES;
-use self::tree::{KeyTree, is_tree};
+use self::tree::{KeyTree, is_tree, mentions_tree};
 
 mod cpr;
 mod redact;
@@ -60,14 +60,26 @@ pub enum KeyError {
     /// Too long to be one.
     #[error("the pseudonym key is longer than {KEY_BYTES_MAX} bytes; is this the right file?")]
     TooLong,
+    /// A key that everybody guesses.
+    #[error(
+        "the pseudonym key is one byte again and again: it was wiped, or is no key; take the file that `rettidig key erase` wrote in its place"
+    )]
+    Guessable,
     /// A tree of keys that cannot be read.
-    #[error("line {line} of the key tree: {expected}; put the last good copy back")]
+    #[error(
+        "line {line} of the key tree: {expected}; take a whole copy from which the same persons, or more, were erased"
+    )]
     Tree {
         /// Line of the file.
         line: usize,
         /// What is expected there.
         expected: String,
     },
+    /// No more persons can be cut out.
+    #[error(
+        "a key tree of more than {TREE_BYTES_MAX} bytes is not read: nobody was erased; begin a new tree for new persons"
+    )]
+    Full,
     /// Nobody can be cut out of a key for all.
     #[error(
         "this key is one for all: a person cannot be erased by it; `rettidig key new` makes a tree, which gives everybody other \
@@ -151,11 +163,19 @@ impl PseudonymKey {
         }
         let end = bytes.iter().rposition(|b| !matches!(b, b'\r' | b'\n')).map_or(0, |last| last + 1);
         let key = &bytes[..end];
+        if mentions_tree(key) {
+            let expected =
+                "expected the file to begin with this version's opening, without anything before it";
+            return Err(KeyError::Tree { line: 1, expected: expected.to_owned() });
+        }
         if key.len() < KEY_BYTES_MIN {
             return Err(KeyError::TooShort { bytes: key.len() });
         }
         if key.len() > KEY_BYTES_MAX {
             return Err(KeyError::TooLong);
+        }
+        if key.iter().all(|byte| *byte == key[0]) {
+            return Err(KeyError::Guessable);
         }
         // HMAC takes keys of any length; the error is of the trait.
         let mac = Hmac::new_from_slice(key).map_err(|_| KeyError::TooLong)?;
@@ -208,11 +228,16 @@ impl PseudonymKey {
         }
     }
 
-    /// The file's text; `None` if the key is one for all, which is not written again.
-    pub fn to_text(&self) -> Option<Zeroizing<String>> {
+    /// The file's text.
+    ///
+    /// # Errors
+    /// If the key is one for all, which is not written again, or so many persons were erased that the file would not be read.
+    pub fn to_text(&self) -> Result<Zeroizing<String>, KeyError> {
         match &self.0 {
-            Kind::OneForAll { .. } => None,
-            Kind::Tree(tree) => Some(tree.to_text()),
+            Kind::OneForAll { .. } => Err(KeyError::OneForAll),
+            Kind::Tree(tree) => {
+                Some(tree.to_text()).filter(|text| text.len() <= TREE_BYTES_MAX).ok_or(KeyError::Full)
+            }
         }
     }
 }
@@ -271,6 +296,20 @@ mod tests {
         let read = PseudonymKey::from_text(SecretString::from(text.as_str().to_owned())).expect("key");
         assert_eq!((read.person(&gone), read.erased()), (Err(Erased), Some(1)));
         assert!(!format!("{read:?}").contains(&text[60..80]));
+    }
+
+    /// Goal: what is left of a tree is never taken for a key for all, which would give everybody, those erased too, other pseudonyms.
+    #[test]
+    fn a_wiped_or_damaged_tree_is_no_key() {
+        let tree = PseudonymKey::tree(Zeroizing::new(*b"a root of a tree, 32 bytes long!"));
+        let text = tree.to_text().expect("a tree");
+        for wiped in [vec![0; text.len()], vec![0xff; KEY_BYTES_MIN], vec![b'0'; 64]] {
+            assert!(matches!(PseudonymKey::from_bytes(&wiped), Err(KeyError::Guessable)));
+        }
+        for other in [format!("\u{feff}{}", *text), text.replacen("tree 1", "tree 2", 1), text.to_uppercase()]
+        {
+            assert!(matches!(key(&other), Err(KeyError::Tree { line: 1, .. })), "accepted");
+        }
     }
 
     #[test]

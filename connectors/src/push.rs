@@ -201,7 +201,12 @@ pub fn router(options: PushOptions<'_>) -> Result<(Router, Worker), PushError> {
     let shared =
         Shared { clients: clients.collect(), limits: options.limits, jobs: sender, ids: Arc::clone(&ids) };
     let route = format!("/push/{}", profile.source);
-    tracing::info!(route, key_id = options.key.key_id(), "push, its pseudonyms made with this key");
+    tracing::info!(
+        route,
+        key_id = options.key.key_id(),
+        erased = options.key.erased(),
+        "push, its pseudonyms made with this key"
+    );
     let router = Router::new().route(&route, post(handle)).with_state(Arc::new(shared));
     Ok((router, Worker { profile, key: options.key, clock: options.clock, jobs: receiver, ids }))
 }

@@ -188,7 +188,7 @@ mod tests {
     fn events(name: &str, bytes: &[u8], encoding: Encoding, cuts: &[usize]) -> Kept {
         let profile =
             Profile::read(name, crate::sources::default_feed_profile(name).expect("name")).expect("profile");
-        let key = PseudonymKey::from_text(SecretString::from("k".repeat(32))).expect("key");
+        let key = PseudonymKey::from_text(SecretString::from("key ".repeat(8))).expect("key");
         let now: DateTime<Utc> = "2026-08-20T06:00:00Z".parse().expect("instant");
         let feed = Feed::new(&profile, &key, encoding, "f", Some(101), None, now);
         let mut production = Production::new(feed, "f");

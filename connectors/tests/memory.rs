@@ -53,7 +53,7 @@ fn a_large_file_goes_through_in_pieces() {
 
     let profile = rettidig_connectors::sources::default_feed_profile("income").expect("profile");
     let profile = profile.replace("dead_letter", "reject_file").replace("{ stable_seconds: 60 }", "rename");
-    let key = PseudonymKey::from_text(SecretString::from("k".repeat(32))).expect("key");
+    let key = PseudonymKey::from_text(SecretString::from("key ".repeat(8))).expect("key");
     let storage = BTreeMap::new();
     let place = folder.path().to_str().expect("path");
     let options = FeedOptions { place, storage: &storage, key: Arc::new(key) };

@@ -5,6 +5,7 @@ Method: requests of the standard library against `rettidig run --role web`; each
 
 from __future__ import annotations
 
+import base64
 import datetime
 import hashlib
 import html
@@ -14,6 +15,7 @@ import json
 import math
 import pathlib
 import re
+import socket
 import ssl
 import tempfile
 import time
@@ -102,8 +104,24 @@ class Tokens(unittest.TestCase):
                 self.assertEqual(status, 401, (path, token))
                 self.assertEqual(headers["www-authenticate"], "Bearer")
                 self.assertNotIn(b"token-of", body)
-        basic = ask("/tables", headers={"Authorization": "Basic dmFndDp0b2tlbi1vZi12YWd0"})
-        self.assertEqual(basic[0], 401)
+
+    def test_a_browser_shows_the_token_as_a_password_under_its_name(self):
+        basic = lambda name, password: {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
+        self.assertEqual(ask("/tables/refund_watch.parquet", headers=basic("vagt", TOKENS["vagt"]))[0], 200)
+        self.assertEqual(ask("/tables/refund_watch.parquet", headers=basic("koebenhavn", TOKENS["koebenhavn"]))[0], 403)
+        for name, password in (("koebenhavn", TOKENS["vagt"]), ("vagt", "wrong"), ("", TOKENS["vagt"]), ("vagt", "")):
+            status, headers, _ = ask("/tables", headers=basic(name, password))
+            self.assertEqual(status, 401, name)
+            self.assertTrue(headers["www-authenticate"].startswith("Basic realm="), "the browser asks again")
+        for language, words in (("da", "Log ind"), ("en", "Log in")):
+            status, headers, body = ask(f"/login?language={language}")
+            self.assertEqual(status, 401)
+            self.assertTrue(headers["www-authenticate"].startswith("Basic realm="))
+            self.assertIn(words, body.decode())
+            self.assertIn(f'href="/login?language={language}"', ask(f"/{language}/")[2].decode())
+            status, headers, _ = ask(f"/login?language={language}", headers=basic("koebenhavn", TOKENS["koebenhavn"]))
+            self.assertEqual((status, headers["location"]), (303, f"/{language}/"))
+            self.assertNotIn("/login", ask(f"/{language}/", TOKENS["koebenhavn"])[2].decode(), "who is known is not asked")
 
     def test_tokens_are_not_in_the_log(self):
         ask("/tables/refund_watch.parquet", TOKENS["vagt"])
@@ -189,6 +207,17 @@ class Limits(unittest.TestCase):
         self.assertGreater(asked.count(429), 5)
         self.assertEqual([status("/healthz") for _ in range(5)], [200] * 5)
         self.assertEqual(status("/metrics"), 200)
+
+    def test_who_does_not_come_to_the_point_loses_the_connection(self):
+        host, port = server.http.split(":")
+        with socket.create_connection((host, int(port)), timeout=60) as slow:
+            slow.sendall(b"GET /tables HTTP/1.1\r\nHost: rettidig\r\nX-More: ")
+            told = b""
+            while part := slow.recv(4096):
+                told += part
+        # It is closed, with an answer or without, before any limit of this test; others are served meanwhile and after.
+        self.assertTrue(told == b"" or told.startswith(b"HTTP/1.1 408"), told[:60])
+        self.assertEqual(ask("/tables")[0], 200)
 
 
 def certificate(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:

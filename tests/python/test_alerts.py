@@ -80,12 +80,16 @@ class Rules(unittest.TestCase):
         self.assertLess(max(waits["data"]), min(waits["target"]))
 
     def test_targets_are_of_figures_whose_lateness_is_told_with_jobcentre_and_indicator(self):
-        """SourceLate and DeliveryIncomplete tell of an indicator through its one official source. A target on figures of persons
-        has many sources: before there is one, both rules must learn them, or nothing would hold its alarms back."""
+        """SourceLate and DeliveryIncomplete tell of an indicator through its one official source, or through all systems of its jobcentre
+        if it is made of records of persons: nothing else would hold an alarm back."""
         sources = {row["source"] for row in fixtures.reference("sources")}
+        feeds = lambda indicator: re.search(r"^-- feeds: (.+)$", (fixtures.ROOT / "sql" / "indicators" / f"{indicator}.sql").read_text(encoding="utf-8"), re.MULTILINE).group(1)
         for indicator in {row["indicator"] for row in fixtures.reference("targets")}:
-            header = (fixtures.ROOT / "sql" / "indicators" / f"{indicator}.sql").read_text(encoding="utf-8")
-            self.assertIn(re.search(r"^-- feeds: (.+)$", header, re.MULTILINE).group(1), sources)
+            self.assertIn(feeds(indicator), sources)
+        own = {feeds(row["indicator"]) for row in fixtures.reference("local_targets")}
+        for name in ("SourceLate", "DeliveryIncomplete"):
+            (rule,) = alerting.rules()[name]
+            self.assertEqual(set(re.findall(r'rettidig_indicator_source_info\{source="([^"]+)"\}', rule["expr"])), own)
 
     def test_rules_ask_for_what_the_program_tells(self):
         told = set()

@@ -545,6 +545,13 @@ class Files(unittest.TestCase):
         for base in ("https://git.example/main", "https://git.example/main/"):
             self.assertEqual(found(base), linked)
         self.assertNotEqual(template("strimzi", "--set", "monitoring.rules.runbookBase=main").returncode, 0)
+        # So are those of the dashboards.
+        for base in ("", "https://git.example/main/"):
+            maps = of_kind(render("strimzi", "--set", f"monitoring.rules.runbookBase={base}"), "ConfigMap")
+            boards = [json.loads(text) for made in maps.values() for name, text in made.get("data", {}).items() if "dashboard" in made["metadata"]["name"]]
+            self.assertGreater(len(boards), 3)
+            places = {one["query"] for board in boards for one in board["templating"]["list"] if one["name"] == "runbooks"}
+            self.assertEqual(places, {base.rstrip("/") or "https://runbooks.example/rettidig"})
         # Every alert that is shipped has one.
         (made,) = of_kind(render("strimzi", "--set", "monitoring.rules.runbookBase=https://git.example"), "PrometheusRule").values()
         urls = [rule["annotations"]["runbook_url"] for group in made["spec"]["groups"] for rule in group["rules"] if "alert" in rule]

@@ -181,8 +181,8 @@ class Services(unittest.TestCase):
                 self.assertEqual(chosen, {name})
                 limit = {key: budget["spec"][key] for key in set(budget["spec"]) - {"selector"}}
                 self.assertEqual(limit, {
-                    "worker": {"maxUnavailable": 1},
-                    "committer": {"maxUnavailable": 1},
+                    "worker": {"maxUnavailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow"},
+                    "committer": {"maxUnavailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow"},
                     # Ready or not is up to the committers; see web.yaml.
                     "web": {"minAvailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow"},
                 }[name])

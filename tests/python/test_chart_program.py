@@ -260,7 +260,7 @@ class Probes(Case):
 
 class Binary(Case):
     def test_it_needs_no_library_that_the_image_lacks(self):
-        """debian:bookworm-slim has the C library, libgcc and zlib (dpkg needs it); readelf says what the binary asks for."""
+        """The image has the C library and libgcc, and zlib is copied; readelf says what the binary asks for."""
         done = subprocess.run(["readelf", "--dynamic", PROGRAM], capture_output=True, text=True, timeout=SECONDS_MAX, check=True)
         needed = set(re.findall(r"\(NEEDED\).*\[(.+)\]", done.stdout))
         loader = {name for name in needed if name.startswith("ld-linux")}

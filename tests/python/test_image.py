@@ -70,9 +70,12 @@ class Image(unittest.TestCase):
     def test_it_compiles_the_lock_file_with_the_rust_of_the_workspace(self):
         version = re.search(r'^rust-version = "(.+)"$', (ROOT / "Cargo.toml").read_text(encoding="utf-8"), re.MULTILINE)[1]
         build, run = all_of("FROM")
-        # One Debian for both: the binary wants the C library it was linked against.
-        self.assertEqual((build, run), (f"rust:{version}-bookworm AS build", "debian:bookworm-slim"))
-        self.assertEqual(all_of("RUN")[-1], "cargo build --locked --release --package rettidig")
+        # One Debian for both, bookworm is 12: the binary wants the C library it was linked against.
+        self.assertEqual((build, run), (f"rust:{version}-bookworm AS build", "gcr.io/distroless/cc-debian12:nonroot"))
+        self.assertIn("cargo build --locked --release --package rettidig", all_of("RUN"))
+        # That image has the C library, libgcc and certificates.
+        self.assertEqual(all_of("RUN")[-1], "cp --dereference /lib/*-linux-gnu/libz.so.1 /usr/lib/libz.so.1")
+        self.assertIn("--from=build /usr/lib/libz.so.1 /usr/lib/libz.so.1", all_of("COPY"))
         self.assertIn("--from=build /src/target/release/rettidig /usr/local/bin/rettidig", all_of("COPY"))
         self.assertEqual(all_of("WORKDIR"), ["/src"])
 

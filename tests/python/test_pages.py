@@ -13,6 +13,7 @@ import csv
 import html
 import html.parser
 import io
+import json
 import math
 import os
 import pathlib
@@ -60,10 +61,13 @@ PAGES = {
     "compose-hidden": "/compose?indicator=long_term_unemployed&kind=jobcentre&benefit=cash&from=2026-07&to=2026-07",
     "compose-own": "/compose?indicator=local_full_time_persons&kind=region&benefit=cash&breakdown=age",
     "theory": "/theory",
+    "tables": "/tables",
+    "table": "/tables/indicators",
+    "table-closed": "/tables/refund_watch",
     "about": "/about",
     "error": "/jobcentre/9999",
 }
-PICTURED = ("start", "jobcentre", "compare", "compose", "theory", "about", "error")
+PICTURED = ("start", "jobcentre", "compare", "compose", "theory", "tables", "table", "about", "error")
 
 
 def written(value: float, decimals: int, language: str) -> str:
@@ -119,22 +123,26 @@ class Table(html.parser.HTMLParser):
             self.cell.append(data)
 
 
+def chromium() -> webdriver.Chrome:
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--hide-scrollbars", f"--window-size={WIDTH},{HEIGHT}", "--force-color-profile=srgb"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    os.environ["SE_OFFLINE"] = "true"
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=shutil.which("chromedriver")))
+    browser.set_page_load_timeout(SECONDS_MAX)
+    return browser
+
+
 class Pages(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         shown = web.Web()
         cls.addClassCleanup(shown.stop)
         cls.place = f"http://{shown.http}"
-        options = webdriver.ChromeOptions()
-        options.binary_location = shutil.which("chromium")
-        for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--hide-scrollbars", f"--window-size={WIDTH},{HEIGHT}", "--force-color-profile=srgb"):
-            options.add_argument(argument)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        os.environ["SE_OFFLINE"] = "true"
-        service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
-        cls.browser = webdriver.Chrome(options=options, service=service)
+        cls.browser = chromium()
         cls.addClassCleanup(cls.browser.quit)
-        cls.browser.set_page_load_timeout(SECONDS_MAX)
 
     @classmethod
     def get(cls, path: str, method: str = "GET", **headers: str):
@@ -250,6 +258,21 @@ class Pages(unittest.TestCase):
             WebDriverWait(self.browser, web.SECONDS_MAX).until(lambda browser: browser.current_url.endswith(end))
         except TimeoutException:
             self.fail(f"expected an address that ends with {end}, got {self.browser.current_url}")
+
+    def test_who_logs_in_sees_the_economy_of_the_own_jobcentre(self):
+        browser = chromium()
+        self.addCleanup(browser.quit)
+        name, token, _, areas = web.TOKENS[0]
+        browser.get(f"{self.place}/en/jobcentre/{areas[0]}")
+        self.assertNotIn("Accounts of the year", browser.page_source)
+        self.assertEqual(browser.find_element(By.CSS_SELECTOR, ".epoch a").get_attribute("href"), f"{self.place}/login?language=en")
+        # Given with the address, as no one can type into the browser's own window here.
+        browser.get(f"{self.place.replace('//', f'//{name}:{token}@')}/login?language=en")
+        self.assertEqual(browser.current_url.rsplit("/", 2)[1:], ["en", ""])
+        self.assertIn(name, browser.find_element(By.CLASS_NAME, "epoch").text)
+        browser.get(f"{self.place}/en/jobcentre/{areas[0]}")
+        self.assertIn("Accounts of the year", browser.page_source)
+        self.assertEqual(browser.find_elements(By.CSS_SELECTOR, ".epoch a"), [])
 
     def test_forms_work_without_javascript(self):
         self.browser.get(f"{self.place}/da/")
@@ -413,7 +436,42 @@ class Pages(unittest.TestCase):
         self.assertIn(f"epoch={published.epoch()['epoch']}", link)
         again = self.text(link)
         self.assertEqual(Table(again).tables[-1], Table(text).tables[-1])
-        self.assertIn("made at epoch 1", self.text(link.replace(f"epoch={published.epoch()['epoch']}", "epoch=1")))
+
+    def test_an_address_of_an_earlier_epoch_shows_what_that_epoch_published(self):
+        newest = published.epoch()["epoch"]
+        vintages = [row for row in published.rows("vintages") if row["area_kind"] == "jobcentre" and row["breakdown"] == "total"]
+        changed = sorted({row["epoch"] for row in vintages} - {1})
+        self.assertGreater(len(changed), 1, "figures were published more than once")
+        # Of each epoch that changed official figures: those before and those it left, of an indicator that it changed.
+        moved = 0
+        for number in changed[:3]:
+            indicator, benefit = collections.Counter((row["indicator"], row["benefit"]) for row in vintages if row["epoch"] == number).most_common(1)[0][0]
+            shown = {}
+            for epoch in (number - 1, number):
+                asked = f"indicator={indicator}&kind=jobcentre&benefit={benefit}&breakdown=total&epoch={epoch}"
+                file = pyarrow.parquet.read_table(io.BytesIO(self.get(f"/en/compose.parquet?{asked}")[1])).to_pylist()
+                known: dict[tuple[str, str], dict] = {}
+                told = [row for row in vintages if (row["indicator"], row["benefit"]) == (indicator, benefit) and row["epoch"] <= epoch]
+                for row in sorted(told, key=lambda row: row["known_at"]):
+                    known[row["area"], row["period"]] = row
+                periods = {row["period"] for row in file}
+                true = {key: row["value"] for key, row in known.items() if key[1] in periods}
+                self.assertGreater(len(true), 90)
+                self.assertEqual({(row["area"], row["period"]): row["value"] for row in file}, true)
+                # The newest month of then is provisional, unless it is hidden or missing.
+                last = max(period for _, period in known)
+                words = {row["status"] for row in file if row["period"] == last}
+                self.assertTrue(last not in periods or "provisional" in words or words <= {"hidden", "missing"}, words)
+                self.assertNotIn("provisional", {row["status"] for row in file if row["period"] != last})
+                shown[epoch] = true
+                page = self.text(f"/en/compose?{asked}")
+                self.assertEqual(f"as they were published at epoch {epoch}" in page, epoch != newest)
+            moved += shown[number] != shown[number - 1]
+        self.assertGreater(moved, 0)
+        self.assertEqual(self.get("/en/compose?epoch=0")[0], 400)
+        self.assertEqual(self.get(f"/en/compose?epoch={newest + 1}")[0], 400)
+        # Figures of persons are not kept: the page says so.
+        self.assertIn("of the newest epoch alone", self.text("/en/compose?indicator=local_full_time_persons&kind=region&epoch=1"))
 
     def test_those_hardest_to_help_the_country_and_incomplete_figures_stand_beside_a_jobcentre(self):
         of = lambda table, area: [row for row in published.rows(table) if row["area_kind"] == "jobcentre" and row["area"] == area]
@@ -438,6 +496,31 @@ class Pages(unittest.TestCase):
                         found = tuple(row[place][1] for place, _ in columns)
                         self.assertTrue(any(self.close(found, one) for one in wanted), (found, caption))
 
+    def test_vintages_and_own_targets_stand_on_the_page_of_a_jobcentre(self):
+        own = lambda table: [row for row in published.rows(table) if row["area_kind"] == "jobcentre" and row["area"] == LARGE]
+        path = f"/en/jobcentre/{LARGE}"
+        whole = [row for row in own("revisions") if row["benefit"] == "total" and row["breakdown"] == "total" and row["cause"] != "first"]
+        self.assertGreater(len(whole), 12)
+        shown = [(row[2][1], row[3][1]) for row in self.table(path, "The latest changes of published figures")]
+        newest = sorted((row["new_known_at"] for row in whole), reverse=True)[:12][-1]
+        self.assertEqual(len(shown), 12)
+        wanted = {(row["old"], row["new"]) for row in whole if row["new_known_at"] >= newest}
+        for pair in shown:
+            self.assertTrue(any(self.close(pair, one) for one in wanted), pair)
+        settling = [row for row in own("comparisons") if row["benefit"] == "total" and row["breakdown"] == "total" and row["status"] != "final"]
+        wanted = {(row["value"], row["settled_estimate"]) for row in settling}
+        shown = [(row[2][1], row[3][1]) for row in self.table(path, "Figures that are not final yet")]
+        self.assertEqual(len(shown), min(8, len(settling)))
+        for pair in shown:
+            self.assertTrue(any(self.close(pair, one) for one in wanted), pair)
+        targets = [row for row in published.rows("local_targets") if row["newest"] and row["area"] == LARGE and row["area_kind"] in ("jobcentre", "municipality")]
+        shown = [tuple(row[place][1] for place in (2, 3, 4, 5)) for row in self.table(path, "Targets for figures from own systems")]
+        self.assertEqual(len(shown), len(targets))
+        wanted = {(row["value"], row["expected"], row["target_value"], row["realised_ratio"]) for row in targets}
+        self.assertGreater(len(wanted), 1)
+        for one in shown:
+            self.assertTrue(any(self.close(one, other) for other in wanted), one)
+
     @staticmethod
     def close(found: tuple, wanted: tuple) -> bool:
         same = lambda a, b: a is b if None in (a, b) else math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-12)
@@ -451,6 +534,32 @@ class Pages(unittest.TestCase):
             if row["value"] is not None:
                 self.assertTrue(any(abs(value - row["value"]) <= 1e-14 * abs(value) for value in shown), row["node"])
         self.assertNotIn("forårsag", text.lower())
+
+    def test_every_table_is_told_with_its_columns_and_files(self):
+        contracts = json.loads((fixtures.ROOT / "pipeline/model/contracts.json").read_text(encoding="utf-8"))
+        closed = 0
+        for language, caption, other in (("da", "Tabellerne i denne epoke", "Der er ingen tabel"), ("en", "The tables of this epoch", "There is no table")):
+            rows = self.table(f"/{language}/tables", caption)
+            names = re.findall(rf'href="/{language}/tables/(\w+)"', self.text(f"/{language}/tables"))
+            self.assertEqual(sorted(names), sorted(file.removesuffix(".parquet") for file in published.epoch()["files"]))
+            for name, row in zip(names, rows):
+                # How many rows a closed table has is for those who may read it.
+                is_closed = row[3][0] in ("kun for dem, der styrer området", "only for those who steer the area")
+                closed += is_closed
+                self.assertEqual(row[4][1], None if is_closed else published.arrow(name).num_rows, name)
+                page = self.text(f"/{language}/tables/{name}")
+                columns = [line[0][0].split()[0] for line in Table(page).tables[0] if line][1:]
+                self.assertEqual(columns, [column["name"] for column in contracts[name]["columns"]], name)
+                files = re.findall(r'href="(/data/[^"]+)"', page)
+                self.assertIn(f"/data/{name}.schema.json", files)
+                self.assertEqual(len(files) > 1, not is_closed, name)
+                for file in files:
+                    self.assertEqual(self.get(file, "HEAD")[0], 200, file)
+            status, body, _ = self.get(f"/{language}/tables/indicator")
+            self.assertEqual(status, 404)
+            self.assertIn(other, body.decode())
+            self.assertIn(f"/{language}/tables/indicators", body.decode())
+        self.assertGreater(closed, 10, "closed tables were among them")
 
     def test_language_schools_stand_beside_their_goal(self):
         rounds = sorted({row["round"] for row in published.rows("school_rounds")}, reverse=True)[:3]

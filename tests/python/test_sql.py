@@ -16,6 +16,7 @@ import unittest
 
 import psycopg
 import published
+import pyodbc
 import test_dashboards
 import web
 
@@ -119,6 +120,29 @@ class Rows(unittest.TestCase):
         self.assertEqual(names.strip(), "Aarhus")
         known = psql("-At", "-c", "SELECT column_name FROM information_schema.columns WHERE table_name = 'funnels'").split()
         self.assertEqual(set(known), set(published.COLUMNS["funnels"]))
+
+    def test_a_client_of_odbc_lists_and_reads_the_tables(self):
+        """Excel and Power BI come so: the driver asks for the catalogue, describes what it is to fetch, and gives values as parameters."""
+        host, port = server.sql.split(":")
+        asked = f"DRIVER={{PostgreSQL Unicode}};Server={host};Port={port};Database=rettidig;Uid=public;Pwd=;ReadOnly=1"
+        connection = pyodbc.connect(asked, autocommit=True)
+        self.addCleanup(connection.close)
+        cursor = connection.cursor()
+        listed = {row.table_name for row in cursor.tables(schema="public", tableType="TABLE")}
+        self.assertLessEqual({"indicators", "targets", "scorecard"}, listed)
+        columns = {row.column_name: row.type_name for row in cursor.columns(table="targets", schema="public")}
+        self.assertEqual(list(columns), list(published.COLUMNS["targets"]))
+        rows = cursor.execute("SELECT * FROM targets WHERE area = ? AND newest ORDER BY indicator, benefit", "0101").fetchall()
+        wanted = [row for row in published.rows("targets") if row["area"] == "0101" and row["newest"]]
+        wanted.sort(key=lambda row: (row["indicator"], row["benefit"]))
+        self.assertGreater(len(wanted), 1)
+        self.assertEqual(len(rows), len(wanted))
+        for found, row in zip(rows, wanted, strict=True):
+            self.assertEqual((found.indicator, found.state, found.newest in (True, "1")), (row["indicator"], row["state"], True))
+            self.assertAlmostEqual(found.value, row["value"], delta=1e-12 * abs(row["value"]))
+            self.assertEqual(found.target_date, typed(row["target_date"], published.DATE))
+        with self.assertRaises(pyodbc.Error):
+            cursor.execute("DELETE FROM targets")
 
     def test_every_query_of_the_dashboards_is_answered(self):
         """With the variables and macros as Grafana replaces them."""

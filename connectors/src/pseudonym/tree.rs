@@ -8,14 +8,14 @@
 //! is taken away and the nodes beside the way down are kept. All other keys still follow; the erased one follows from nothing
 //! that is left, also not with the CPR number in hand.
 //!
-//! The file is text: `rettidig key tree 1`, a line `id`, a line `erased`, then a line for each node: its bits from the root on
-//! (`-` for the root itself) and its 32 bytes in hex. A person erased adds up to 34 nodes, 3 KiB.
+//! The file is text: `rettidig key tree 1`, a line `id`, a line `erased`, a line for each node: its bits from the root on (`-` for the
+//! root itself) and its 32 bytes in hex; then a line `sha256` over all before it. A person erased adds up to 34 nodes, 3 KiB.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::{Cpr, KeyError, key_id};
@@ -40,9 +40,23 @@ pub(super) struct KeyTree {
     nodes: BTreeMap<u64, (u32, Node)>,
 }
 
+/// What its last line begins with.
+const SUM: &str = "sha256 ";
+
+fn sum(text: &str) -> String {
+    hex::encode(Sha256::digest(text))
+}
+
 /// Whether bytes are meant to be such a key.
 pub(super) fn is_tree(bytes: &[u8]) -> bool {
-    bytes.starts_with(OPENING.as_bytes())
+    let rest = bytes.strip_prefix(OPENING.as_bytes());
+    rest.is_some_and(|rest| rest.first().is_none_or(|byte| matches!(byte, b'\r' | b'\n')))
+}
+
+/// Whether bytes that are no such key look like one that was damaged or is of another version.
+pub(super) fn mentions_tree(bytes: &[u8]) -> bool {
+    let words = b"rettidig key tree";
+    bytes.windows(words.len()).any(|window| window.eq_ignore_ascii_case(words))
 }
 
 fn number(cpr: &Cpr) -> u64 {
@@ -125,6 +139,8 @@ impl KeyTree {
             }
             text.push('\n');
         }
+        let sum = sum(&text);
+        let _ = writeln!(text, "{SUM}{sum}");
         text
     }
 
@@ -135,6 +151,9 @@ impl KeyTree {
     pub(super) fn from_text(text: &str) -> Result<Self, KeyError> {
         let broken =
             |line: usize, expected: &str| KeyError::Tree { line: line + 1, expected: expected.to_owned() };
+        let last = text.trim_end().rfind('\n').map_or(0, |end| end + 1);
+        let (text, told) = text.split_at(last);
+        let is_whole = told.strip_prefix(SUM).is_some_and(|told| told.trim_end() == sum(text));
         let mut lines = text.lines().enumerate();
         let mut value = |name: &str| {
             let (number, line) = lines.next().unwrap_or_default();
@@ -171,9 +190,13 @@ impl KeyTree {
         let tree = Self { key_id, erased, nodes };
         // Of a file that was cut off, whoever stands in what is missing would count as erased.
         let missing = (1 << BITS) - tree.nodes.values().map(|(bits, _)| 1_u64 << (BITS - bits)).sum::<u64>();
-        match missing == tree.erased {
+        if missing != tree.erased {
+            return Err(broken(2, "the nodes leave out other persons than were erased; is the file whole?"));
+        }
+        // One digit changed would give many persons another key.
+        match is_whole {
             true => Ok(tree),
-            false => Err(broken(2, "the nodes leave out other persons than were erased; is the file whole?")),
+            false => Err(broken(text.lines().count(), "expected the checksum of all lines before it")),
         }
     }
 }
@@ -225,9 +248,14 @@ mod tests {
         tree.erase(&Cpr::parse("6101701234").expect("a number"));
         let text = tree.to_text();
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 3 + 34);
+        assert_eq!(lines.len(), 3 + 34 + 1);
+        let mut other = lines[7].to_owned();
+        let digit = if other.pop() == Some('0') { '1' } else { '0' };
+        other.push(digit);
         for (broken, line) in [
             (lines[..lines.len() - 1].join("\n"), 3),
+            (text.replace(lines[7], &other), 38),
+            (text.replace(lines[37], "sha256 0"), 38),
             (text.replace("erased 1", "erased 2"), 3),
             (text.replace("erased 1", "erased"), 3),
             (text.replace("id ", "no "), 2),

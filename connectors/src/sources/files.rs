@@ -55,7 +55,12 @@ pub(super) fn build(
     };
     let place = Place::open(options.place, options.storage).map_err(|error| failed(vec![error]))?;
     let key = options.key.clone();
-    tracing::info!(source = name, key_id = key.key_id(), "person source, its pseudonyms made with this key");
+    tracing::info!(
+        source = name,
+        key_id = key.key_id(),
+        erased = key.erased(),
+        "person source, its pseudonyms made with this key"
+    );
     Ok(Box::new(FileSource { name: name.to_owned(), profile, files, key, place, unmatched: BTreeSet::new() }))
 }
 

@@ -64,7 +64,12 @@ pub(super) fn build(name: &str, yaml: &str, options: &TableOptions) -> Result<Bo
         _ => None,
     };
     let key = Arc::clone(&options.key);
-    tracing::info!(source = name, key_id = key.key_id(), "person source, its pseudonyms made with this key");
+    tracing::info!(
+        source = name,
+        key_id = key.key_id(),
+        erased = key.erased(),
+        "person source, its pseudonyms made with this key"
+    );
     let sql = sql(&table, &profile.records[0].names);
     Ok(Box::new(TableSource { name: name.to_owned(), profile, table, sql, connection, tls, key }))
 }

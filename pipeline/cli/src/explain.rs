@@ -1,6 +1,6 @@
 //! `explain` and `audit`: why a value differs from another, and who asked that of records of persons.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -57,8 +57,12 @@ pub struct Explain {
 /// What to do with the lines that tell who read records of persons.
 #[derive(Debug, Subcommand)]
 pub enum Audit {
-    /// Check that no line of audit/explain.jsonl was changed, taken out or put in; exit code 1 if one was.
+    /// Check that no line of audit/explain.jsonl and audit/closed.jsonl was changed, taken out or put in; exit code 1 if one was.
     Verify {
+        /// A hash that this command told before and that was kept elsewhere; several times for several. Exit code 1 if no line has it any
+        /// more: then the end was cut off, or the file was made anew.
+        #[arg(long = "kept", value_name = "SHA256")]
+        kept: Vec<String>,
         #[command(flatten)]
         data: Data,
     },
@@ -89,10 +93,11 @@ pub async fn explain(asked: &Explain) -> anyhow::Result<()> {
 
 /// Checks the lines.
 pub fn audit(audit: &Audit) -> anyhow::Result<ExitCode> {
-    let Audit::Verify { data } = audit;
+    let Audit::Verify { data, kept } = audit;
     let mut found = BTreeMap::new();
+    let mut missed: BTreeSet<String> = kept.iter().map(|hash| hash.to_ascii_lowercase()).collect();
     for log in Log::ALL {
-        found.insert(log.file(), reads::verify(&data.data, log)?);
+        found.insert(log.file(), reads::verify(&data.data, log, &mut missed)?);
     }
     if data.json {
         line(&serde_json::to_string_pretty(&found)?)?;
@@ -112,6 +117,13 @@ pub fn audit(audit: &Audit) -> anyhow::Result<ExitCode> {
             ));
             code = ExitCode::FAILURE;
         }
+    }
+    for hash in missed {
+        remark(&format!(
+            "error: no line below {} has the hash {hash}: the end was cut off, or the file was made anew; compare with a copy",
+            data.data.join("audit").display()
+        ));
+        code = ExitCode::FAILURE;
     }
     Ok(code)
 }

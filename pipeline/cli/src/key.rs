@@ -4,8 +4,8 @@
 //! is changed, and an error names the line alone.
 
 use std::fs::File;
-use std::io::{BufRead as _, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{BufRead as _, ErrorKind, Seek as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -34,24 +34,50 @@ pub struct KeyFile {
     file: PathBuf,
 }
 
-/// Writes a file that only its owner may read: there is the old one or the whole new one, whenever it is stopped.
-pub fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    let new = path.with_extension("key.new");
-    let mut file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&new)
-        .with_context(|| format!("making {}", new.display()))?;
+/// Makes a file that only its owner may read; never over one that is there.
+pub fn create(path: &Path, text: &str) -> anyhow::Result<()> {
+    let making = || format!("making {}", path.display());
+    let mut file = new_file(path).with_context(making)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    if written.is_err() {
+        // Half a key is none.
+        let _ = std::fs::remove_file(path);
+    }
+    written.and_then(|()| sync_folder(path)).with_context(making)
+}
+
+/// Puts a file in the place of one, with its owner and rights: there is the old one or the whole new one, whenever it is stopped.
+fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let new = PathBuf::from(name);
+    let old = std::fs::metadata(path)?;
+    // What a run left behind that was stopped.
+    match std::fs::remove_file(&new) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let mut file = new_file(&new).with_context(|| format!("making {}", new.display()))?;
     file.write_all(text.as_bytes())
+        .and_then(|()| fchown(&file, Some(old.uid()), Some(old.gid())))
+        .and_then(|()| file.set_permissions(old.permissions()))
         .and_then(|()| file.sync_all())
         .and_then(|()| std::fs::rename(&new, path))
-        .with_context(|| format!("making {}", path.display()))?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .with_context(|| format!("making {}: writing its folder", path.display()))
+        .and_then(|()| sync_folder(path))
+        .with_context(|| format!("writing {} anew, with its owner and rights", path.display()))
+}
+
+fn new_file(path: &Path) -> std::io::Result<File> {
+    File::options().write(true).create_new(true).mode(0o600).open(path)
+}
+
+fn folder(path: &Path) -> std::io::Result<File> {
+    File::open(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+}
+
+/// A name that was given or taken lasts when its folder is on the disk.
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    folder(path)?.sync_all()
 }
 
 /// Random bytes from the system.
@@ -74,21 +100,30 @@ pub fn key(key: &Key) -> anyhow::Result<()> {
                 file.display()
             );
             let key = PseudonymKey::tree(random()?);
-            write_key(file, &key)?;
+            create(file, &key.to_text()?)?;
             line(&format!("{} (key_id {})", file.display(), key.key_id()))?;
         }
         Key::Erase(KeyFile { file }) => {
-            let mut key = PseudonymKey::from_file(file)?;
             let numbers = numbers()?;
             anyhow::ensure!(!numbers.is_empty(), "no CPR number on stdin; expected one a line");
+            let file = &file.canonicalize().with_context(|| format!("looking for {}", file.display()))?;
+            // Two who erase at once stand in line: each begins with what the other left.
+            let lock = folder(file)?;
+            lock.lock().with_context(|| format!("waiting for the folder of {}", file.display()))?;
+            let mut key = PseudonymKey::from_file(file)?;
             let mut erased = 0;
             for cpr in &numbers {
                 erased += u64::from(key.erase(cpr)?);
             }
             if erased > 0 {
-                let mut old = File::options().write(true).open(file)?;
-                write_key(file, &key)?;
-                wipe(&mut old).with_context(|| format!("wiping what {} was", file.display()))?;
+                let text = key.to_text()?;
+                let mut old = File::options().write(true).open(file).with_context(|| {
+                    format!("opening {}, which is written over when the new one stands", file.display())
+                })?;
+                replace(file, &text)?;
+                wipe(&mut old).with_context(|| {
+                    format!("the new {} stands, but what it was could not be written over", file.display())
+                })?;
             }
             let before = numbers.len() as u64 - erased;
             let all = key.erased().unwrap_or_default();
@@ -96,10 +131,6 @@ pub fn key(key: &Key) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-fn write_key(file: &Path, key: &PseudonymKey) -> anyhow::Result<()> {
-    write(file, &key.to_text().context("this key is not written")?)
 }
 
 /// Writes zeros over a file that no name leads to any more. A disk may have other copies of its blocks.

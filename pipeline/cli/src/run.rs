@@ -237,7 +237,7 @@ impl Sources {
     fn of(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Self> {
         let polled = config.sources().map_err(anyhow::Error::msg)?;
         if let Some(key) = &config.key {
-            tracing::info!(key_id = key.key_id(), "the key of the pseudonyms");
+            tracing::info!(key_id = key.key_id(), erased = key.erased(), "the key of the pseudonyms");
         }
         let pushed = match (&config.key, config.push.enabled) {
             (Some(key), true) => {

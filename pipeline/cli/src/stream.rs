@@ -196,7 +196,7 @@ fn demo_key(path: &Path) -> anyhow::Result<PseudonymKey> {
     if !path.exists() {
         let random = key::random()?;
         let text = Zeroizing::new(random.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-        key::write(path, &text)?;
+        key::create(path, &text)?;
     }
     let key = PseudonymKey::from_file(path)?;
     remark(&format!(

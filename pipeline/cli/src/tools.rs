@@ -192,7 +192,7 @@ pub async fn recompute(recompute: &Recompute) -> anyhow::Result<ExitCode> {
     if data.json {
         let object = json!({
             "epoch": comparison.epoch, "cells": comparison.cells, "mismatches": comparison.mismatches,
-            "by_table": comparison.by_table,
+            "by_table": comparison.by_table, "frozen": comparison.frozen,
         });
         line(&object.to_string())?;
     } else {
@@ -200,6 +200,9 @@ pub async fn recompute(recompute: &Recompute) -> anyhow::Result<ExitCode> {
             "epoch={} cells={} mismatches={}",
             comparison.epoch, comparison.cells, comparison.mismatches
         ))?;
+        for (month, indicator) in &comparison.frozen {
+            line(&format!("  frozen: {month}, because of {indicator}"))?;
+        }
         for (table, mismatches) in comparison.by_table.iter().filter(|(_, mismatches)| **mismatches > 0) {
             line(&format!("  {table}: {mismatches}"))?;
         }

@@ -186,7 +186,7 @@ impl Metrics {
             consumer_lag_messages: IntGaugeVec::new(
                 Opts::new(
                     "rettidig_consumer_lag_messages",
-                    "Messages at the broker that are in no committed epoch, of the partitions that this process reads",
+                    "Messages at the broker that are in no committed epoch, told by the process that commits",
                 ),
                 &["topic"],
             )?,
@@ -246,6 +246,14 @@ impl Metrics {
     /// Notes in how many months what is shown is older than the cells.
     pub(crate) fn observe_frozen(&self, months: usize) {
         self.disclosure_frozen_months.set(i64::try_from(months).unwrap_or(i64::MAX));
+    }
+
+    /// Forgets what only the one who commits knows: another one tells it from now on.
+    pub(crate) fn stand_down(&self) {
+        self.consumer_lag_messages.reset();
+        self.audit_mismatch_cells.set(-1);
+        self.audit_last_full_seconds.set(0);
+        self.disclosure_frozen_months.set(0);
     }
 
     /// Names the folder whose disk is told of.

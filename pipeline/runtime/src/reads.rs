@@ -3,12 +3,14 @@
 //!
 //! One JSON line a reading: who asked, when, what, of which epoch; never the answer. A line is on the disk before anything of
 //! the answer is told, and where it cannot be written there is no answer. Lines are chained: each carries the SHA-256 of the bytes
-//! of the one before, so that a line that is changed, taken out or put in breaks the chain from there on. What is cut off at the
-//! end does not break it: whoever must notice that keeps the newest hash elsewhere ([`verify`] tells it).
+//! of the one before, so that a line that is changed, taken out or put in breaks the chain from there on. Whoever may write the file
+//! can make the chain anew, cut its end off, or change the last line: to notice that, the newest hash is kept elsewhere, where
+//! nobody changes it, and [`verify`] is asked to find it again.
 //!
 //! A line without its end is what a power cut leaves of a reading that was never answered. The next line follows it and
 //! carries its hash; [`verify`] counts it apart.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
@@ -177,11 +179,11 @@ fn append(path: &Path, line: impl FnOnce(String) -> Reading) -> std::io::Result<
     Ok(())
 }
 
-/// Checks the chain.
+/// Checks the chain, and takes out of `kept` those hashes that a line has.
 ///
 /// # Errors
 /// [`RuntimeError::Stop`] if the file is there and cannot be read.
-pub fn verify(folder: &Path, log: Log) -> Result<Verified, RuntimeError> {
+pub fn verify(folder: &Path, log: Log, kept: &mut BTreeSet<String>) -> Result<Verified, RuntimeError> {
     let path: PathBuf = folder.join(log.file());
     let mut found = Verified { lines: 0, unfinished: 0, last_sha256: BEGINNING.to_owned(), broken_at: None };
     let attempt = format!("checking {}", path.display());
@@ -204,6 +206,7 @@ pub fn verify(folder: &Path, log: Log) -> Result<Verified, RuntimeError> {
             }
         }
         found.last_sha256 = sha256_hex(&line);
+        kept.remove(&found.last_sha256);
     }
     Ok(found)
 }
@@ -237,6 +240,7 @@ mod tests {
     fn every_change_breaks_the_chain() {
         let folder = tempfile::tempdir().expect("folder");
         let folder = folder.path();
+        let verify = |folder: &Path, log| super::verify(folder, log, &mut BTreeSet::new());
         assert_eq!(verify(folder, Log::Explain).expect("nothing").lines, 0);
         (1..=4).for_each(|number| ask(folder, number));
         let whole = verify(folder, Log::Explain).expect("verified");
@@ -257,6 +261,46 @@ mod tests {
         assert_eq!(broken(&[a, b, c, d]), None);
     }
 
+    /// Goal: a hash that was kept elsewhere tells what the chain alone cannot.
+    #[test]
+    fn a_hash_that_was_kept_is_found_again_or_missed() {
+        let folder = tempfile::tempdir().expect("folder");
+        let folder = folder.path();
+        (1..=4).for_each(|number| ask(folder, number));
+        let missed = || {
+            let kept = [sha256_hex(lines(folder).last().map_or("", String::as_str).as_bytes())];
+            move |folder: &Path| {
+                let mut kept = BTreeSet::from(kept.clone());
+                let verified = verify(folder, Log::Explain, &mut kept).expect("verified");
+                (verified.broken_at, kept.len())
+            }
+        };
+        let missed = missed();
+        ask(folder, 5);
+        assert_eq!(missed(folder), (None, 0), "lines that came later change nothing");
+        let file = folder.join(Log::Explain.file());
+        let whole = fs::read_to_string(&file).expect("the file");
+        let cut = whole.lines().take(3).map(|line| format!("{line}\n")).collect::<String>();
+        for (name, text) in [
+            ("cut off", cut),
+            (
+                "the last line changed",
+                whole
+                    .lines()
+                    .take(4)
+                    .map(|line| format!("{line}\n").replace("\"number\":4", "\"number\":9"))
+                    .collect(),
+            ),
+        ] {
+            fs::write(&file, text).expect("written");
+            assert_eq!(missed(folder), (None, 1), "{name}");
+        }
+        fs::remove_file(&file).expect("removed");
+        assert_eq!(missed(folder), (None, 1), "taken away");
+        (1..=5).for_each(|number| ask(folder, number + 1));
+        assert_eq!(missed(folder), (None, 1), "made anew");
+    }
+
     #[test]
     fn a_line_that_was_cut_off_is_followed_by_whole_ones() {
         let folder = tempfile::tempdir().expect("folder");
@@ -265,7 +309,7 @@ mod tests {
         let text = fs::read_to_string(folder.join(Log::Explain.file())).expect("the file");
         fs::write(folder.join(Log::Explain.file()), &text[..text.len() - 40]).expect("cut off");
         ask(folder, 3);
-        let found = verify(folder, Log::Explain).expect("verified");
+        let found = verify(folder, Log::Explain, &mut BTreeSet::new()).expect("verified");
         assert_eq!((found.lines, found.unfinished, found.broken_at), (3, 1, None));
     }
 

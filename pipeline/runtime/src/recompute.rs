@@ -43,6 +43,9 @@ pub struct Comparison {
     pub mismatches: u64,
     /// Mismatches by table.
     pub by_table: BTreeMap<String, u64>,
+    /// Months of persons that stay as they were, to give no hidden number away, so that they are not compared; by month the indicator
+    /// that would have done so.
+    pub frozen: BTreeMap<String, String>,
 }
 
 /// Recomputes the newest epoch from its log and compares.
@@ -65,8 +68,13 @@ pub async fn compare_epoch(
 ) -> Result<Comparison, RuntimeError> {
     comparable(manifest, model)?;
     let tables = tables_of_log(store, model, manifest, None).await?;
-    let mut comparison =
-        Comparison { epoch: manifest.epoch, cells: 0, mismatches: 0, by_table: BTreeMap::new() };
+    let mut comparison = Comparison {
+        epoch: manifest.epoch,
+        cells: 0,
+        mismatches: 0,
+        by_table: BTreeMap::new(),
+        frozen: manifest.frozen.clone(),
+    };
     for (name, recomputed) in &tables {
         let Some(table) = Table::named(name) else { continue };
         let (cells, mismatches) = compare(table, &committed(store, manifest, table).await?, recomputed)?;

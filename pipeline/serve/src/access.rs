@@ -1,7 +1,8 @@
 //! Who asks: a reader is anybody, a jobcentre, or an operator.
 //!
-//! A reader shows a token: `Authorization: Bearer …`, or as a password (HTTP basic, PostgreSQL) under the token's name. A file names the tokens by their SHA-256, so
-//! that who reads the file can use none of them. Tokens are compared in constant time.
+//! A reader shows a token: `Authorization: Bearer …`, or as a password (HTTP basic, PostgreSQL) under the token's name. A browser asks for both after
+//! `/login` and shows them from then on. A file names the tokens by their SHA-256, so that who reads the file can use none of them. Tokens
+//! are compared in constant time.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,9 +10,11 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use headers::authorization::{Basic, Bearer};
+use headers::{Authorization, HeaderMapExt as _};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -83,6 +86,10 @@ struct Token {
 /// SHA-256 of each token, and whose it is.
 type Tokens = Vec<([u8; 32], Reader)>;
 
+/// How a browser is asked for the name and the token of who sits before it.
+pub(crate) const ASK_BROWSER: HeaderValue =
+    HeaderValue::from_static("Basic realm=\"Rettidig\", charset=\"UTF-8\"");
+
 /// Who may read what.
 #[derive(Debug, Clone)]
 pub struct Access {
@@ -116,6 +123,11 @@ impl Access {
         &self.anybody
     }
 
+    /// Whether anybody can show a token.
+    pub fn has_tokens(&self) -> bool {
+        !self.tokens.borrow().is_empty()
+    }
+
     /// Whether somebody who was let in would be let in still, as the same.
     pub fn still_knows(&self, reader: &Reader) -> bool {
         *reader == self.anybody || self.tokens.borrow().iter().any(|(_, known)| known == reader)
@@ -135,12 +147,14 @@ impl Access {
     }
 
     fn identify(&self, headers: &HeaderMap) -> Option<Reader> {
-        let Some(shown) = headers.get(AUTHORIZATION) else { return Some(self.anybody.clone()) };
-        let (scheme, token) = shown.to_str().ok()?.split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return None;
+        if !headers.contains_key(AUTHORIZATION) {
+            return Some(self.anybody.clone());
         }
-        self.reader_of(token.trim())
+        if let Some(Authorization(bearer)) = headers.typed_get::<Authorization<Bearer>>() {
+            return self.reader_of(bearer.token().trim());
+        }
+        let Authorization(basic) = headers.typed_get::<Authorization<Basic>>()?;
+        self.reader_of(basic.password()).filter(|reader| reader.name() == Some(basic.username()))
     }
 }
 
@@ -209,7 +223,9 @@ pub(crate) async fn identify(State(access): State<Access>, mut request: Request,
         }
         None => {
             let text = "this token is not known: ask who runs this service for one\n";
-            (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], text).into_response()
+            let is_browser = request.headers().typed_get::<Authorization<Basic>>().is_some();
+            let challenge = if is_browser { ASK_BROWSER } else { HeaderValue::from_static("Bearer") };
+            (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, challenge)], text).into_response()
         }
     }
 }

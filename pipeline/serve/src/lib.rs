@@ -134,6 +134,9 @@ pub struct Server {
     handle: Handle<SocketAddr>,
 }
 
+/// Time that a request has to say what it asks; who is slower holds a connection of others.
+const HEADERS: Duration = Duration::from_secs(10);
+
 /// Time that requests under way have when the server stops.
 const FINISH: Duration = Duration::from_secs(10);
 
@@ -162,11 +165,13 @@ impl Server {
         let stop = handle.clone();
         let task = match &door.tls {
             Some(tls) => {
-                let server = axum_server::from_tcp_rustls(listener, tls.http()).map_err(listen)?;
+                let mut server = axum_server::from_tcp_rustls(listener, tls.http()).map_err(listen)?;
+                server.http_builder().http1().header_read_timeout(HEADERS);
                 tokio::spawn(async move { server.handle(stop).serve(service).await })
             }
             None => {
-                let server = axum_server::from_tcp(listener).map_err(listen)?;
+                let mut server = axum_server::from_tcp(listener).map_err(listen)?;
+                server.http_builder().http1().header_read_timeout(HEADERS);
                 tokio::spawn(async move { server.handle(stop).serve(service).await })
             }
         };

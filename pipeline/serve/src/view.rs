@@ -180,6 +180,7 @@ fn catalogue(model: &Model) -> Result<RecordBatch, ModelError> {
         ("better", column(&|model| better(model).to_owned())),
         ("why", column(&|model| model.header.why.clone())),
         ("source", column(&|model| model.header.source.clone())),
+        ("feeds", column(&|model| model.header.feeds.clone().unwrap_or_default())),
     ])
     .map_err(|error| ModelError::evaluation(CATALOGUE, error))
 }

@@ -34,7 +34,7 @@ struct Bench {
 fn bench() -> Bench {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let folder = tempfile::tempdir().expect("a folder");
-    let key = Arc::new(PseudonymKey::from_text(SecretString::from("k".repeat(32))).expect("a key"));
+    let key = Arc::new(PseudonymKey::from_text(SecretString::from("key ".repeat(8))).expect("a key"));
     let storage = BTreeMap::new();
     let sources = FILES.iter().map(|(name, file)| {
         let place = folder.path().join(name);

@@ -27,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
         assert_explained(build_with(name, &options));
         assert_explained(token_names(name, Some(text)));
     }
-    let key = Arc::new(PseudonymKey::from_text(SecretString::from("k".repeat(32))).expect("a key"));
+    let key = Arc::new(PseudonymKey::from_text(SecretString::from("key ".repeat(8))).expect("a key"));
     let storage = BTreeMap::new();
     assert_explained(build_feed(
         "feed",

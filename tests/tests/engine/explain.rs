@@ -5,7 +5,7 @@
 //! records by epoch, questions and the whole answers (`UPDATE_GOLDENS=1` rewrites the answers; the diff is reviewed); random
 //! histories are taken in twice in other orders and batches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -232,7 +232,7 @@ async fn goldens() {
         // Every reading of persons was written down, and nothing else.
         let of_persons =
             text.matches("\n[ask] --indicator local_").count() - text.matches("-, hidden\n").count();
-        let noted = reads::verify(data.path(), Log::Explain).expect("verified");
+        let noted = reads::verify(data.path(), Log::Explain, &mut BTreeSet::new()).expect("verified");
         assert_eq!(noted.broken_at, None);
         assert!(noted.lines <= of_persons as u64, "{}: {noted:?}", path.display());
         assert_eq!(noted.lines > 0, of_persons > 0, "{}: {noted:?}", path.display());

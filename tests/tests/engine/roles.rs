@@ -264,6 +264,12 @@ async fn run(seed: u64, persons: usize) {
     assert!(manifest.term >= 2, "{what}: a standby has taken over");
     let told = metrics.exposition(None, instant(today)).expect("metrics");
     assert!(told.lines().any(|line| line == "rettidig_audit_mismatch_cells 0"), "{what}: audited\n{told}");
+    // What waits of all topics is told by whoever commits, those of persons too; how fresh they were by the workers.
+    for topic in Topic::ALL.iter().filter(|topic| **topic != Topic::DeadLetter) {
+        let name = topic.name();
+        let lag = format!("rettidig_consumer_lag_messages{{topic=\"{name}\"}} ");
+        assert!(told.lines().any(|line| line.starts_with(&lag)), "{what}: {name} is told\n{told}");
+    }
     let refused = metrics.proposals_refused_total.get();
     assert!(proposed_again > 0 && refused > 0, "{what}: {proposed_again} old proposals, {refused} refused");
     broker.shutdown().await.expect("broker");

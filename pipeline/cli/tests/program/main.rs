@@ -3,6 +3,7 @@
 mod cluster;
 mod dead_letters;
 mod demo;
+mod keys;
 mod load;
 mod outside;
 mod persons;

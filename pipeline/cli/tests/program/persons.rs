@@ -361,7 +361,7 @@ fn run_reads_a_feed_and_what_is_pushed_until_the_person_is_erased() {
         "a key is never written over"
     );
     let secret = std::fs::read_to_string(&key).expect("key");
-    let secret = secret.lines().last().and_then(|line| line.strip_prefix("- ")).expect("a root").to_owned();
+    let secret = secret.lines().find_map(|line| line.strip_prefix("- ")).expect("a root").to_owned();
     let config = folder.path().join("rettidig.yaml");
     let below = folder.path().display();
     let text = format!(

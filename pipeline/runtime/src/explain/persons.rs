@@ -237,6 +237,16 @@ async fn ends(
             let cause = format!("{} was not shown on {}", month_text(*month), manifest.as_of);
             return Err(question.stop(cause, "name a later instant with --known-at or --and-known-at"));
         }
+        // What the records gave there was withheld: its parts would tell it.
+        if let Some(month) =
+            asked.months.iter().find(|month| manifest.frozen.contains_key(&month_text(**month)))
+        {
+            let (month, epoch) = (month_text(*month), manifest.epoch);
+            let cause = format!("{month} was not shown anew at epoch {epoch}, to give no hidden number away");
+            return Err(
+                question.stop(cause, "name an instant before or after with --known-at or --and-known-at")
+            );
+        }
     }
     Ok((first, last))
 }

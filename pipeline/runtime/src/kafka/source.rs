@@ -212,15 +212,24 @@ impl KafkaSource {
     /// # Errors
     /// [`RuntimeError::Retry`] if the broker does not answer.
     pub fn ends(&self) -> Result<BTreeMap<(Topic, i32), i64>, RuntimeError> {
-        let mut ends = BTreeMap::new();
-        for (topic, partition) in &self.partitions {
-            let (_, end) =
-                self.consumer.fetch_watermarks(topic.name(), *partition, REQUEST_TIMEOUT).map_err(
-                    |error| RuntimeError::retry(format!("asking for the end of {}", topic.name()), error),
-                )?;
-            ends.insert((*topic, *partition), end);
-        }
-        Ok(ends)
+        self.partitions.iter().map(|place| Ok((*place, self.end(*place)?))).collect()
+    }
+
+    /// The same of every partition of some topics, whoever reads them.
+    ///
+    /// # Errors
+    /// As [`KafkaSource::ends`].
+    pub fn ends_of(&self, topics: &[Topic]) -> Result<BTreeMap<(Topic, i32), i64>, RuntimeError> {
+        let count = |topic: &Topic| self.partition_counts.get(topic.name()).copied().unwrap_or(0);
+        let partitions = |topic: &Topic| 0..i32::try_from(count(topic)).unwrap_or(i32::MAX);
+        let places = topics.iter().flat_map(|topic| partitions(topic).map(|partition| (*topic, partition)));
+        places.map(|place| Ok((place, self.end(place)?))).collect()
+    }
+
+    fn end(&self, (topic, partition): (Topic, i32)) -> Result<i64, RuntimeError> {
+        let attempt = || format!("asking for the end of {}", topic.name());
+        let found = self.consumer.fetch_watermarks(topic.name(), partition, REQUEST_TIMEOUT);
+        found.map(|(_, end)| end).map_err(|error| RuntimeError::retry(attempt(), error))
     }
 }
 

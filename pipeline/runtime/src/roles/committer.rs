@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rettidig_event::DeadLetter;
+use rettidig_event::{DeadLetter, person};
 use rettidig_model::persons::Parameters;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -45,12 +45,17 @@ pub async fn run_committer(
     let membership =
         Membership::join(&setting.kafka, GROUP, PROPOSALS, instance, Arc::clone(&setting.joined))?;
     let mut share = membership.share();
+    let mut was_elected = false;
     loop {
         let is_elected = !share.borrow_and_update().clone().map_err(not_a_member)?.is_empty();
         if !is_elected {
             // What another commits from now on is not known here.
             snapshots.send_replace(None);
+            if was_elected {
+                setting.metrics.stand_down();
+            }
         }
+        was_elected = is_elected;
         // A commit that is given up in the middle is as if the process had been killed.
         let ended = tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
@@ -117,7 +122,7 @@ struct Elected<'a> {
     target: Parameters,
     held: Vec<Held>,
     /// When it was last looked what waits at the broker.
-    looked_at: Instant,
+    looked_at: Option<Instant>,
     /// The audit that runs beside, of the epoch that is pinned.
     audit: Option<JoinHandle<Result<u64, RuntimeError>>>,
     audited_at: Option<Instant>,
@@ -132,11 +137,13 @@ impl Drop for Elected<'_> {
 }
 
 impl<'a> Elected<'a> {
-    /// Notes now and then how many messages of its own topics are in no epoch.
+    /// Notes now and then how many messages are in no epoch; those of persons too, which wait also if there is no worker to tell it.
     fn look_at_lag(&mut self) -> Result<(), RuntimeError> {
-        if self.looked_at.elapsed() > LOOK_EVERY {
-            self.looked_at = Instant::now();
-            self.setting.metrics.observe_lag(&self.source.ends()?, self.committer.positions());
+        if self.looked_at.is_none_or(|at| at.elapsed() > LOOK_EVERY) {
+            self.looked_at = Some(Instant::now());
+            let mut ends = self.source.ends()?;
+            ends.extend(self.source.ends_of(&person::TOPICS)?);
+            self.setting.metrics.observe_lag(&ends, self.committer.positions());
         }
         Ok(())
     }
@@ -173,7 +180,7 @@ impl<'a> Elected<'a> {
             target,
             held: Vec::new(),
             audit: None,
-            looked_at: Instant::now(),
+            looked_at: None,
             audited_at: None,
         })
     }

@@ -88,6 +88,7 @@ async fn work(
             Decision::Committed(epoch) => {
                 worker.shard.install(epoch).await?;
                 setting.metrics.observe_shard(&worker.shard);
+                setting.metrics.observe_committed(&worker.gathering.committed());
                 let (counts, persons) = (proposal.contribution.counts, proposal.contribution.persons);
                 watch(Ok(&EpochReport {
                     epoch,

@@ -1,7 +1,10 @@
-//! The tables as a DCAT-AP catalogue (the profile that DCAT-AP-DK narrows): JSON-LD with its context inside.
+//! The tables as a catalogue by DCAT-AP 3.0.0 and DCAT-AP-DK 2.0.2: JSON-LD with its context inside.
 //!
 //! A table is a dataset with one distribution for each form. Addresses are relative to the catalogue, so it is right behind any host
-//! name. A closed table is listed as restricted; its distributions are listed for those who may read it.
+//! name. A closed table is listed as restricted; its distributions are listed for those who may read it. What is named from lists of
+//! others (languages, frequencies, licences) says its class here, so that a validator needs no other document.
+//!
+//! Where the profiles disagree (the type of `dcat:byteSize`, algorithms of checksums), it is DCAT-AP's, which is the newer one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,15 +41,21 @@ pub(crate) fn describe(snapshot: &Snapshot, reader: &Reader, publisher: &Publish
             "Published tables about Danish employment policy: official and municipal figures, with every earlier value.",
         ),
         "dct:publisher": { "@id": "catalog.jsonld#publisher" },
-        "dct:language": [authority("language/DAN"), authority("language/ENG")],
-        "dct:license": { "@id": publisher.licence },
+        "dct:language": languages_used(),
+        "dct:license": licence(publisher),
+        "dct:rights": rights(),
         "dct:modified": typed("xsd:dateTime", instant(manifest.committed_at)),
-        "dct:spatial": { "@id": format!("{AUTHORITY}/country/DNK") },
-        "dcat:themeTaxonomy": authority("data-theme"),
+        "dct:spatial": authority("country/DNK", "dct:Location"),
+        "foaf:homepage": { "@id": "../da/", "@type": "foaf:Document" },
+        "dcat:themeTaxonomy": {
+            "@id": format!("{AUTHORITY}/data-theme"),
+            "@type": "skos:ConceptScheme",
+            "dct:title": languages("EU's emner for datasæt", "Data themes of the EU"),
+        },
         "dcat:dataset": datasets,
         "@included": [{
             "@id": "catalog.jsonld#publisher",
-            "@type": ["foaf:Agent", "vcard:Organization"],
+            "@type": ["foaf:Agent", "vcard:Kind", "vcard:Organization"],
             "foaf:name": publisher.name,
             "vcard:fn": publisher.name,
             "vcard:hasURL": { "@id": publisher.url },
@@ -62,14 +71,46 @@ fn context() -> Value {
         "vcard": "http://www.w3.org/2006/vcard/ns#",
         "adms": "http://www.w3.org/ns/adms#",
         "owl": "http://www.w3.org/2002/07/owl#",
+        "skos": "http://www.w3.org/2004/02/skos/core#",
+        "dcatap": "http://data.europa.eu/r5r/",
         "spdx": "http://spdx.org/rdf/terms#",
         "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
         "xsd": "http://www.w3.org/2001/XMLSchema#",
     })
 }
 
-fn authority(code: &str) -> Value {
-    json!({ "@id": format!("{AUTHORITY}/{code}") })
+/// A code of one of the EU's lists, of a class.
+fn authority(code: &str, class: &str) -> Value {
+    json!({ "@id": format!("{AUTHORITY}/{code}"), "@type": class })
+}
+
+/// A concept of one of the EU's lists, which the profiles want by name.
+fn concept(code: &str, danish: &str, english: &str) -> Value {
+    let mut concept = authority(code, "skos:Concept");
+    concept["skos:prefLabel"] = languages(danish, english);
+    concept
+}
+
+fn languages_used() -> [Value; 2] {
+    ["language/DAN", "language/ENG"].map(|code| authority(code, "dct:LinguisticSystem"))
+}
+
+fn licence(publisher: &Publisher) -> Value {
+    json!({ "@id": publisher.licence, "@type": "dct:LicenseDocument" })
+}
+
+fn rights() -> Value {
+    json!({ "@type": "dct:RightsStatement", "rdfs:label": ATTRIBUTION })
+}
+
+/// The page of a table.
+fn page(table: &Table) -> Value {
+    json!({ "@id": format!("../da/tables/{}", table.name), "@type": "foaf:Document" })
+}
+
+/// The contract of a table.
+fn standard(table: &Table) -> Value {
+    json!({ "@id": format!("{}.schema.json", table.name), "@type": "dct:Standard" })
 }
 
 fn typed(kind: &str, value: impl Into<String>) -> Value {
@@ -96,20 +137,26 @@ fn dataset(
         "dct:description": languages(table.danish_description, table.description),
         "dct:publisher": { "@id": "catalog.jsonld#publisher" },
         "dcat:contactPoint": { "@id": "catalog.jsonld#publisher" },
-        "dct:accessRights": authority(&format!("access-right/{access}")),
-        "dct:accrualPeriodicity": authority(&format!("frequency/{}", table.changes.frequency())),
-        "dct:language": [authority("language/DAN"), authority("language/ENG")],
-        "dct:spatial": authority("country/DNK"),
+        "dct:accessRights": authority(&format!("access-right/{access}"), "dct:RightsStatement"),
+        "dct:accrualPeriodicity": authority(&format!("frequency/{}", table.changes.frequency()), "dct:Frequency"),
+        "dct:language": languages_used(),
+        "dct:spatial": authority("country/DNK", "dct:Location"),
         "dct:modified": typed("xsd:dateTime", instant(manifest.committed_at)),
         "dct:provenance": { "@type": "dct:ProvenanceStatement", "rdfs:label": ATTRIBUTION },
-        "dcat:theme": [authority("data-theme/SOCI"), authority("data-theme/ECON")],
+        "dcat:theme": [
+            concept("data-theme/SOCI", "Befolkning og samfund", "Population and society"),
+            concept("data-theme/ECON", "Økonomi og finans", "Economy and finance"),
+        ],
         "dcat:keyword": [
             { "@language": "da", "@value": "beskæftigelse" },
             { "@language": "da", "@value": "ledighed" },
             { "@language": "en", "@value": "employment" },
         ],
-        "dct:conformsTo": { "@id": format!("{}.schema.json", table.name) },
+        "dcat:landingPage": page(table),
+        "foaf:page": page(table),
+        "dct:conformsTo": standard(table),
         "dcat:version": table.version.to_string(),
+        "owl:versionInfo": table.version.to_string(),
         "adms:versionNotes": { "@language": "en", "@value": CHANGE_POLICY },
     });
     if let Some((from, to)) = span {
@@ -150,12 +197,16 @@ fn distribution(
         "dct:description": languages(table.danish_description, table.description),
         "dcat:accessURL": { "@id": address },
         "dcat:downloadURL": { "@id": address },
-        "dcat:mediaType": { "@id": format!("https://www.iana.org/assignments/media-types/{media_type}") },
-        "dct:format": authority(&format!("file-type/{file_type}")),
-        "dct:license": { "@id": publisher.licence },
-        "dct:rights": { "@type": "dct:RightsStatement", "rdfs:label": ATTRIBUTION },
+        "dcat:mediaType": {
+            "@id": format!("https://www.iana.org/assignments/media-types/{media_type}"),
+            "@type": "dct:MediaType",
+        },
+        "dct:format": authority(&format!("file-type/{file_type}"), "dct:MediaTypeOrExtent"),
+        "dcatap:availability": concept("planned-availability/STABLE", "stabil", "stable"),
+        "dct:license": licence(publisher),
+        "dct:rights": rights(),
         "dct:modified": typed("xsd:dateTime", instant(manifest.committed_at)),
-        "dct:conformsTo": { "@id": format!("{}.schema.json", table.name) },
+        "dct:conformsTo": standard(table),
     });
     let is_whole = !table.closed || reader.areas().is_none();
     if form == Form::Parquet && is_whole {
@@ -163,7 +214,7 @@ fn distribution(
         distribution["dcat:byteSize"] = typed("xsd:nonNegativeInteger", entry.bytes.to_string());
         distribution["spdx:checksum"] = json!({
             "@type": "spdx:Checksum",
-            "spdx:algorithm": { "@id": "spdx:checksumAlgorithm_sha256" },
+            "spdx:algorithm": { "@id": "spdx:checksumAlgorithm_sha256", "@type": "spdx:ChecksumAlgorithm" },
             "spdx:checksumValue": typed("xsd:hexBinary", entry.sha256.clone()),
         });
     }

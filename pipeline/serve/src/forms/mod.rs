@@ -171,7 +171,7 @@ pub(crate) fn no_epoch() -> Response {
 }
 
 /// Whether the reader sees other rows of a table than others do.
-fn sees_part(table: &Table, reader: &Reader) -> bool {
+pub(crate) fn sees_part(table: &Table, reader: &Reader) -> bool {
     table.closed && reader.areas().is_some()
 }
 

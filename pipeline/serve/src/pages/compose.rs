@@ -1,7 +1,8 @@
 //! A selection put together by its reader: a measure, areas, periods, a cut. As table, chart and file, and an address that says it all.
 //!
 //! The query string is the whole state of the page. What is not in it is chosen here and then stands in the address that is offered; what
-//! is in it and does not exist is refused with what was expected. The rows are those of the published table, unchanged.
+//! is in it and does not exist is refused with what was expected. The rows are those of the published table, unchanged; an address that
+//! names an earlier epoch shows official figures as that epoch published them.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use super::download::{About, Form};
 use super::indicators::Indicators;
 use super::jobcentre::Choice;
 use super::templates::encoded;
-use super::{Body, Fault, Page, drawn, rows};
+use super::{Body, Fault, Page, drawn, rows, written};
 use crate::charts::{Bar, Bars, Line, Lines, Stroke};
 
 /// Rows of a selection; a larger one is refused with a hint.
@@ -84,6 +85,8 @@ struct Selection {
     areas: Vec<String>,
     from: String,
     to: String,
+    /// The epoch whose figures are shown.
+    epoch: u64,
     choices: Choices,
 }
 
@@ -124,6 +127,10 @@ struct Compose {
     query: String,
     /// The epoch that the address names, if it is another one.
     other_epoch: Option<String>,
+    /// Whether the figures are those of that epoch.
+    is_shown: bool,
+    /// The same selection of the newest epoch.
+    query_newest: String,
 }
 
 /// `/compose`
@@ -144,16 +151,17 @@ async fn file_body(page: &Page, form: Form) -> Result<Body, Fault> {
     let manifest = page.view.manifest();
     let facts = [
         ("table", selection.table.to_owned()),
-        ("epoch", manifest.epoch.to_string()),
+        ("epoch", selection.epoch.to_string()),
+        ("selection", query(&selection, selection.epoch)),
+        ("read_at_epoch", manifest.epoch.to_string()),
         ("as_of", manifest.as_of.to_string()),
         ("committed_at", manifest.committed_at.to_rfc3339()),
-        ("selection", query(&selection, manifest.epoch)),
     ];
     let about = About {
-        name: format!("rettidig-{}-epoch{}", selection.indicator.replace('_', "-"), manifest.epoch),
+        name: format!("rettidig-{}-epoch{}", selection.indicator.replace('_', "-"), selection.epoch),
         facts: facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
     };
-    drawn(move || form.file(&rows, &about)).await
+    written(move || form.file(&rows, &about)).await
 }
 
 /// Takes what is asked for if it exists, else refuses it; without a question the first of the preferred ones.
@@ -233,13 +241,41 @@ async fn selection(page: &Page) -> Result<Selection, Fault> {
     if let Some(unknown) = areas.iter().find(|area| !known.contains(area)) {
         return Err(page.refuse("area", unknown, known.iter().map(String::as_str)));
     }
-    if let Some(epoch) = page.asked("epoch")
-        && epoch.parse::<u64>().is_err()
-    {
-        return Err(page.refuse("epoch", epoch, [page.view.manifest().epoch.to_string().as_str()]));
-    }
+    let newest = page.view.manifest().epoch;
+    let epoch = match page.asked("epoch").map(|asked| (asked, asked.parse::<u64>())) {
+        None => newest,
+        Some((_, Ok(epoch))) if (1..=newest).contains(&epoch) => epoch,
+        Some((asked, _)) => return Err(page.refuse("epoch", asked, [format!("1–{newest}").as_str()])),
+    };
+    // Of figures of persons only the newest are kept; they are told by `rettidig@INSTANT` to who may ask it.
+    let epoch = if is_local { newest } else { epoch };
     let choices = Choices { indicators, kinds, benefits, breakdowns, periods, areas: known };
-    Ok(Selection { table, indicator, kind, benefit, breakdown, areas, from, to, choices })
+    Ok(Selection { table, indicator, kind, benefit, breakdown, areas, from, to, epoch, choices })
+}
+
+/// `indicators` as an epoch published it, of one indicator: the newest vintages of then, the newest month provisional as in
+/// `sql/tables/indicators.sql`.
+fn indicators_at(epoch: u64) -> String {
+    format!(
+        "(WITH told AS (
+            SELECT *, row_number() OVER (
+                PARTITION BY indicator, area_kind, area, benefit, period, breakdown, breakdown_value ORDER BY known_at DESC
+            ) AS place
+            FROM vintages WHERE indicator = $indicator AND epoch <= {epoch}
+        )
+        SELECT
+            told.indicator, told.area_kind, told.area, told.benefit, told.period, told.breakdown, told.breakdown_value, told.value,
+            told.numerator, told.denominator, catalogue.unit,
+            CASE
+                WHEN told.status = 'final' AND told.period = (SELECT max(period) FROM told) AND sources.cadence = 'M' THEN 'provisional'
+                ELSE told.status
+            END AS status,
+            told.known_at, told.epoch
+        FROM told
+        INNER JOIN catalogue ON told.indicator = catalogue.indicator
+        LEFT JOIN sources ON catalogue.feeds = sources.source
+        WHERE told.place = 1)"
+    )
 }
 
 /// The rows of the published table.
@@ -252,10 +288,13 @@ async fn selected(page: &Page, selection: &Selection) -> Result<RecordBatch, Fau
             names.iter().map(|name| format!("${name}")).collect::<Vec<_>>().join(", ")
         ),
     };
+    let table = match selection.epoch == page.view.manifest().epoch {
+        true => selection.table.to_owned(),
+        false => indicators_at(selection.epoch),
+    };
     let sql = format!(
-        "SELECT * FROM {} WHERE indicator = $indicator AND area_kind = $kind AND benefit = $benefit AND breakdown = $breakdown \
+        "SELECT * FROM {table} WHERE indicator = $indicator AND area_kind = $kind AND benefit = $benefit AND breakdown = $breakdown \
          AND period >= $from AND period <= $to{among} ORDER BY area, period, breakdown_value LIMIT {}",
-        selection.table,
         ROWS_MAX + 1
     );
     let mut values = vec![
@@ -359,8 +398,10 @@ async fn body(page: &Page) -> Result<Body, Fault> {
         source: about.map(|about| about.source.clone()).unwrap_or_default(),
         better: about.map(|about| about.better.clone()).unwrap_or_default(),
         benefit_name: benefit_name(&selection.benefit),
-        query: query(&selection, epoch),
+        query: query(&selection, selection.epoch),
         other_epoch: page.asked("epoch").filter(|asked| **asked != epoch.to_string()).map(str::to_owned),
+        is_shown: selection.epoch != epoch,
+        query_newest: query(&selection, epoch),
         table: selection.table,
         indicator: selection.indicator,
         kind: selection.kind,

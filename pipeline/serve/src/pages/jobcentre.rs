@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::economy::{Economy, economy};
 use super::places::Jobcentre;
 use super::texts::Language;
-use super::{Body, Fault, Page, drawn};
+use super::{Body, Fault, Page, drawn, written};
 use crate::charts::{Band, Line, Lines, Stroke};
 use crate::report;
 
@@ -348,7 +348,7 @@ async fn report_body(page: &Page, area: &str, file: &str) -> Result<Body, Fault>
     let made =
         report::Made { epoch: manifest.epoch, as_of: manifest.as_of, committed_at: manifest.committed_at };
     let name = format!("rettidig-{}-{}-epoch{}", overview.code, language.code(), made.epoch);
-    drawn(move || {
+    written(move || {
         let document = report::Document::of(language, &overview, &made);
         let (content_type, ending, bytes) = if is_pdf {
             ("application/pdf", "pdf", report::pdf(&document))

@@ -8,6 +8,8 @@
 //! | `/da/compare` | areas side by side |
 //! | `/da/compose` | a measure, areas, periods, cuts: table, chart, and as `compose.csv`, `.xlsx`, `.parquet` |
 //! | `/da/theory` | the theory of change |
+//! | `/da/tables` | every table: what it says, its columns, its files; `/da/tables/indicators` one of them |
+//! | `/login` | asks a browser for the name and the token of its reader, and leads to the start page |
 //! | `/da/about` | method, states, disclosure, sources |
 //!
 //! Pages are made here, work without JavaScript, and load nothing from elsewhere. Each asks one [`View`] once: all its figures are of one
@@ -24,6 +26,7 @@ mod jobcentre;
 mod places;
 mod rows;
 mod start;
+mod tables;
 mod templates;
 pub mod texts;
 mod theory;
@@ -32,7 +35,8 @@ use axum::Router;
 use axum::extract::{Extension, FromRequestParts, Path};
 use axum::http::header::{
     ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, REFERRER_POLICY, VARY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -47,7 +51,7 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use crate::Shown;
-use crate::access::Reader;
+use crate::access::{ASK_BROWSER, Reader};
 use crate::forms::FormError;
 use crate::view::{View, ViewError};
 pub(crate) use jobcentre::Overview;
@@ -60,12 +64,18 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:
 
 const STYLE: &str = include_str!("../../assets/rettidig.css");
 
-/// Pages and reports that are drawn at the same time; others wait.
+/// Pages and charts that are drawn at the same time; others wait.
 static DRAWING: Semaphore = Semaphore::const_new(2);
+
+/// Reports and files, which take longer; pages do not wait for them.
+static WRITING: Semaphore = Semaphore::const_new(1);
 
 /// The pages; the caller lays a [`Reader`] beside each request.
 pub(crate) fn router() -> Router<Shown> {
-    let mut router = Router::new().route("/", get(to_language)).route("/assets/rettidig.css", get(style));
+    let mut router = Router::new()
+        .route("/", get(to_language))
+        .route("/login", get(login))
+        .route("/assets/rettidig.css", get(style));
     for language in Language::ALL {
         let at = |path: &str| format!("/{}{path}", language.code());
         let pages = Router::new()
@@ -88,6 +98,8 @@ pub(crate) fn router() -> Router<Shown> {
                 get(async |page: Page| compose::file(page, download::Form::Parquet).await),
             )
             .route(&at("/theory"), get(theory::page))
+            .route(&at("/tables"), get(tables::list))
+            .route(&at("/tables/{name}"), get(tables::one))
             .route(&at("/about"), get(about::page))
             .route(&at("/{*other}"), get(unknown))
             .layer(Extension(language));
@@ -104,6 +116,35 @@ async fn to_language(headers: HeaderMap) -> Response {
     let asked = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let to = format!("/{}/", Language::accepted(asked).code());
     (StatusCode::TEMPORARY_REDIRECT, [(LOCATION, to.as_str()), (VARY, "accept-language")]).into_response()
+}
+
+/// Not below a language: a browser shows what it was given here to all paths beside this one.
+async fn login(mut page: Page) -> Response {
+    page.language = match page.asked("language") {
+        Some("en") => Language::English,
+        _ => Language::Danish,
+    };
+    if page.view.reader().name().is_some() {
+        let start = format!("/{}/", page.language.code());
+        return (StatusCode::SEE_OTHER, [(LOCATION, start)]).into_response();
+    }
+    let text = |key| page.language.text(key);
+    if !page.has_tokens {
+        let what = text("error-no-login");
+        return page.answer(Err(Fault::NotFound { what, near: Vec::new() })).await;
+    }
+    // What is shown to who gives up.
+    let asks = Failed { title: text("log-in"), what: text("log-in-how"), near: Vec::new() };
+    match page.html("error.html", &asks).await {
+        Ok(body) => {
+            let reader = page.view.reader();
+            let mut response =
+                finished(&page.headers, StatusCode::UNAUTHORIZED, body, reader, Some(page.language));
+            response.headers_mut().insert(WWW_AUTHENTICATE, ASK_BROWSER);
+            response
+        }
+        Err(fault) => page.answer(Err(fault)).await,
+    }
 }
 
 async fn style(headers: HeaderMap) -> Response {
@@ -200,6 +241,8 @@ pub(crate) struct Page {
     path: String,
     raw_query: String,
     headers: HeaderMap,
+    /// Whether anybody can show a token.
+    has_tokens: bool,
 }
 
 impl FromRequestParts<Shown> for Page {
@@ -231,7 +274,8 @@ impl FromRequestParts<Shown> for Page {
             .unwrap_or(path)
             .to_owned();
         let headers = parts.headers.clone();
-        Ok(Self { language, view, places, query, path, raw_query, headers })
+        let has_tokens = shown.access.has_tokens();
+        Ok(Self { language, view, places, query, path, raw_query, headers, has_tokens })
     }
 }
 
@@ -245,6 +289,8 @@ struct Frame {
     path: String,
     epoch: Option<Epoch>,
     reader: Option<String>,
+    /// Whether a reader can say who he is.
+    login: bool,
     version: &'static str,
 }
 
@@ -318,7 +364,11 @@ impl Page {
             as_of: self.language.date(manifest.as_of),
             committed_at: self.language.instant(manifest.committed_at),
         };
-        frame(self.language, &self.path, &self.raw_query, Some(epoch), self.view.reader().name())
+        let login = self.has_tokens && self.view.reader().name().is_none();
+        Frame {
+            login,
+            ..frame(self.language, &self.path, &self.raw_query, Some(epoch), self.view.reader().name())
+        }
     }
 
     /// A template filled with what `page` holds, drawn on a thread of its own.
@@ -360,11 +410,26 @@ impl Page {
     }
 }
 
-/// Does work of the processor on a thread of its own, so that requests that only wait are not held up.
+/// Draws a page or a chart.
 pub(crate) async fn drawn<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
-    let turn = DRAWING.acquire().await.map_err(|error| Fault::broken(&error))?;
+    at_turn(&DRAWING, work).await
+}
+
+/// Writes a report or a file.
+pub(crate) async fn written<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    at_turn(&WRITING, work).await
+}
+
+/// Does work of the processor on a thread of its own, so that requests that only wait are not held up.
+async fn at_turn<T: Send + 'static>(
+    places: &'static Semaphore,
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let turn = places.acquire().await.map_err(|error| Fault::broken(&error))?;
     let done = tokio::task::spawn_blocking(move || {
         let done = work();
         drop(turn);
@@ -387,6 +452,7 @@ fn frame(language: Language, path: &str, query: &str, epoch: Option<Epoch>, read
         path: path.to_owned(),
         epoch,
         reader: reader.map(str::to_owned),
+        login: false,
         version: env!("CARGO_PKG_VERSION"),
     }
 }

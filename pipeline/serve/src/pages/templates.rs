@@ -18,7 +18,7 @@ static DANISH: LazyLock<Environment<'static>> = LazyLock::new(|| environment(Lan
 static ENGLISH: LazyLock<Environment<'static>> = LazyLock::new(|| environment(Language::English));
 
 /// Every template: its name and text.
-pub(crate) const TEMPLATES: [(&str, &str); 10] = [
+pub(crate) const TEMPLATES: [(&str, &str); 12] = [
     ("base.html", include_str!("../../assets/templates/base.html")),
     ("macros.html", include_str!("../../assets/templates/macros.html")),
     ("start.html", include_str!("../../assets/templates/start.html")),
@@ -27,6 +27,8 @@ pub(crate) const TEMPLATES: [(&str, &str); 10] = [
     ("compare.html", include_str!("../../assets/templates/compare.html")),
     ("compose.html", include_str!("../../assets/templates/compose.html")),
     ("theory.html", include_str!("../../assets/templates/theory.html")),
+    ("tables.html", include_str!("../../assets/templates/tables.html")),
+    ("table.html", include_str!("../../assets/templates/table.html")),
     ("about.html", include_str!("../../assets/templates/about.html")),
     ("error.html", include_str!("../../assets/templates/error.html")),
 ];

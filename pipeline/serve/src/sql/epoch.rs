@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -17,6 +18,7 @@ use tokio::sync::Mutex;
 
 use super::Limits;
 use super::guard::Guard;
+use super::memory::Share;
 use crate::access::Reader;
 use crate::{Shown, newest, view};
 
@@ -71,13 +73,15 @@ type Made = Vec<(Known, Arc<Snapshot>)>;
 pub(super) struct Epochs {
     shown: Shown,
     limits: Limits,
+    memory: Arc<GreedyMemoryPool>,
     /// The lock is held while one is made, so that one is made at a time.
     known: Arc<Mutex<Made>>,
 }
 
 impl Epochs {
     pub(super) fn new(shown: Shown, limits: Limits) -> Self {
-        Self { shown, limits, known: Arc::default() }
+        let memory = Arc::new(GreedyMemoryPool::new(limits.memory_total_bytes));
+        Self { shown, limits, memory, known: Arc::default() }
     }
 
     pub(super) fn shown(&self) -> &Shown {
@@ -148,8 +152,12 @@ impl Epochs {
             .with_target_partitions(1)
             .with_information_schema(true)
             .with_default_catalog_and_schema(DATABASE, SCHEMA);
-        let memory = Arc::new(GreedyMemoryPool::new(self.limits.memory_bytes));
-        let runtime = RuntimeEnvBuilder::new().with_memory_pool(memory).build_arc()?;
+        let memory = Arc::new(Share::new(self.limits.memory_bytes, Arc::clone(&self.memory)));
+        let no_disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(memory)
+            .with_disk_manager_builder(no_disk)
+            .build_arc()?;
         let context = SessionContext::new_with_config_rt(plain_texts(config), runtime);
         view::register(&Session::over(context.clone()), snapshot, &self.shown.model, reader)?;
         setup_pg_catalog(&context, DATABASE, EmptyContextProvider)?;

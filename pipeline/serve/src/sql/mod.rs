@@ -11,6 +11,7 @@ mod cancel;
 mod connection;
 mod epoch;
 mod guard;
+mod memory;
 #[cfg(test)]
 mod tests;
 
@@ -42,11 +43,19 @@ pub struct Limits {
     pub rows: usize,
     /// Memory of a connection's statements, in bytes.
     pub memory_bytes: usize,
+    /// Memory of all connections' statements, in bytes. What would need more is refused: nothing is written to a disk instead.
+    pub memory_total_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 64, statement: Duration::from_secs(30), rows: 1_000_000, memory_bytes: 256 << 20 }
+        Self {
+            connections: 64,
+            statement: Duration::from_secs(30),
+            rows: 1_000_000,
+            memory_bytes: 256 << 20,
+            memory_total_bytes: 1 << 30,
+        }
     }
 }
 
