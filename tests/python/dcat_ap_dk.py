@@ -111,20 +111,19 @@ def fits(graph: rdflib.Graph, value: rdflib.term.Node, of: str | rdflib.URIRef) 
     return (value, RDF.type, of) in graph
 
 
-def faults(graph: rdflib.Graph) -> tuple[list[tuple[str, str]], set[tuple[str, str]]]:
+def faults(graph: rdflib.Graph) -> tuple[list[tuple[rdflib.URIRef, str]], set[tuple[rdflib.URIRef, rdflib.URIRef]]]:
     """Breaches of the profile, as (property, what is wrong with which node), and recommended properties that a node lacks, as (class, property)."""
-    breaches: list[tuple[str, str]] = []
-    lacking: set[tuple[str, str]] = set()
-    short = graph.namespace_manager.normalizeUri
+    breaches: list[tuple[rdflib.URIRef, str]] = []
+    lacking: set[tuple[rdflib.URIRef, rdflib.URIRef]] = set()
     for kind, properties in PROFILE.items():
         for node in set(graph.subjects(RDF.type, kind)):
             for wanted in properties:
                 values = list(graph.objects(node, wanted.path))
-                path = short(wanted.path)
+                path = wanted.path
                 if not values and wanted.need == MANDATORY:
                     breaches.append((path, f"{node} has none"))
                 if not values and wanted.need == RECOMMENDED:
-                    lacking.add((short(kind), path))
+                    lacking.add((kind, path))
                 if wanted.most is not None and len(values) > wanted.most:
                     breaches.append((path, f"{node} has {len(values)}"))
                 breaches += [(path, f"{node}: {value!r} is not {wanted.of}") for value in values if not fits(graph, value, wanted.of)]
