@@ -1,19 +1,25 @@
 """From a gauge to the owner's mailbox: real Prometheus and Alertmanager, the rules and routes as they are.
 
 Goal: the labels of the rules survive the way, so that who drifts is told, whose data are late or incomplete is not told to drift, and
-an end is told. Method: a small exporter here tells the series as the program does, and changes them as new epochs would. Only
-waits and addresses are other ones.
+an end is told. Method: the program itself shows an epoch of August, then one of today in which nothing more has come, then that of August
+again. What it cannot be made to say, each case alone, a small exporter here tells as the program does. Only waits and addresses
+are other ones.
 """
 
 from __future__ import annotations
 
 import http.server
 import pathlib
+import socket
+import subprocess
 import tempfile
 import threading
 import unittest
+import urllib.request
 
 import alerting
+import published
+import web
 
 INDICATOR = "full_time_unemployed"
 SOURCE = "jobindsats-y25i01"
@@ -122,6 +128,79 @@ class EndToEnd(unittest.TestCase):
         ended = "Jobcentre 0101 drifts from its target"
         alerting.wait_until("the end is told", lambda: self.told(self.other, ended, resolved=True))
         self.assertEqual(self.prometheus.states("JobcentreDrifts"), set())
+
+
+class OfTheProgram(unittest.TestCase):
+    SECONDS_MAX = 240
+
+    def setUp(self):
+        work = tempfile.TemporaryDirectory(prefix="rettidig-alerts-")
+        self.addCleanup(work.cleanup)
+        self.work = pathlib.Path(work.name)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.place = "127.0.0.1:%d" % free.getsockname()[1]
+        self.shown = self.show()
+        self.addCleanup(lambda: self.shown.stop())
+        self.manager = alerting.Alertmanager(self.work)
+        self.addCleanup(self.manager.stop)
+        self.prometheus = alerting.Prometheus(self.work, self.place, self.manager)
+        self.addCleanup(self.prometheus.end)
+
+    def show(self) -> web.Web:
+        return web.Web({"listen": self.place})
+
+    def tells(self, name: str) -> set[str]:
+        with urllib.request.urlopen(f"http://{self.place}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return {line for line in lines if line.startswith(name) and line.endswith(" 1")}
+
+    def program(self, *arguments: object):
+        command = [str(part) for part in (web.PROGRAM, *arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=self.SECONDS_MAX, stdin=subprocess.DEVNULL, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr[-2_000:])
+
+    def test_drift_data_that_stay_away_and_their_coming(self):
+        drifting = {
+            (row["area"], row["indicator"])
+            for row in published.rows("targets") + published.rows("local_drift")
+            if row["newest"] and row["area_kind"] == "jobcentre" and row["state"] == "drifting"
+        }
+        address: dict[str, set[str]] = {}
+        for row in alerting.owners():
+            address.setdefault(row["jobcentre"], set()).add(row["address"].removeprefix("https:/"))
+        owned = sorted({area for area, _ in drifting} & address.keys())
+        self.assertTrue(owned, "somebody who has an owner drifts")
+        told = self.manager.listeners.told
+        wait = lambda what, holds: alerting.wait_until(what, holds, self.SECONDS_MAX)
+
+        def owners_are_told(summary: str, *, resolved: bool = False):
+            for area in owned:
+                for one in address[area]:
+                    wait(f"{one} is told: {summary}", lambda one=one, area=area: told(one, summary.format(area=area), resolved=resolved))
+
+        wait("who drifts", lambda: self.prometheus.states("JobcentreDrifts") == {("firing", *one) for one in drifting})
+        owners_are_told("Jobcentre {area} drifts from its target")
+        late_before = self.tells("rettidig_source_late{")
+        self.assertFalse(any(SOURCE in line for line in late_before))
+
+        # Two made-up persons come today, and nothing else has since August.
+        self.program("simulate", "--persons", 2, "--months", 1, "--seed", 5, "--as", "ndjson", "--out", self.work / "country")
+        self.program("load", *sorted((self.work / "country").glob("*.ndjson")), "--data", self.shown.data)
+        wait("the program says that the table is late", lambda: any(SOURCE in line for line in self.tells("rettidig_source_late{") - late_before))
+        self.assertTrue(any('state="source_late"' in line for line in self.tells("rettidig_target_state{")))
+        wait("nobody drifts", lambda: self.prometheus.states("JobcentreDrifts") == set())
+        owners_are_told("Jobcentre {area} drifts from its target", resolved=True)
+        owners_are_told("is late, jobcentre {area}")
+        late = {(jobcentre, indicator) for state, jobcentre, indicator in self.prometheus.states("SourceLate") if state == "firing"}
+        self.assertLessEqual(drifting, late, "each of them has its own notice")
+
+        # What was missing has come: the epoch of August, in which nothing is late.
+        self.shown.stop()
+        self.shown = self.show()
+        wait("who drifts is told again", lambda: self.prometheus.states("JobcentreDrifts") == {("firing", *one) for one in drifting})
+        owners_are_told("is late, jobcentre {area}", resolved=True)
+        self.assertEqual(self.manager.listeners.problems, [])
 
 
 if __name__ == "__main__":
