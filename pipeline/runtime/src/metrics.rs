@@ -560,3 +560,29 @@ fn source_gauges(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_does_not_commit_any_more_tells_nothing_old() {
+        let metrics = Metrics::new().expect("metrics");
+        let now = SystemClock.now();
+        let told = || metrics.exposition(None, now).expect("a text");
+        metrics.observe_lag(&BTreeMap::from([((Topic::Payments, 0), 5)]), &Positions::new());
+        metrics.observe_frozen(2);
+        metrics.observe_audit(&AuditReport { mismatch_cells: 3, finished_at: now });
+        let stands = |text: &str, line: &str| text.lines().any(|found| found == line);
+        let before = told();
+        assert!(stands(&before, "rettidig_consumer_lag_messages{topic=\"rettidig.payments\"} 5"), "{before}");
+        assert!(stands(&before, "rettidig_audit_mismatch_cells 3"));
+        assert!(stands(&before, "rettidig_disclosure_frozen_months 2"));
+        metrics.stand_down();
+        let after = told();
+        assert!(!after.contains("rettidig_consumer_lag_messages{"), "{after}");
+        assert!(stands(&after, "rettidig_audit_mismatch_cells -1"));
+        assert!(stands(&after, "rettidig_audit_last_full_seconds 0"));
+        assert!(stands(&after, "rettidig_disclosure_frozen_months 0"));
+    }
+}

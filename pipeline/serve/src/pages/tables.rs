@@ -9,6 +9,9 @@ use super::texts::Language;
 use super::{Body, Fault, Link, Page};
 use crate::forms::{FORMS, Form, may_read, sees_part};
 
+/// Names that are offered for one that is not there.
+const NEAR: usize = 5;
+
 /// A table in the list of all.
 #[derive(Serialize)]
 struct Row {
@@ -60,7 +63,9 @@ pub(crate) async fn one(page: Page, Path(name): Path<String>) -> Response {
 
 async fn all(page: &Page) -> Result<Body, Fault> {
     page.knows(&[])?;
-    let tables = published(page).map(|table| row(page, table)).collect();
+    let mut tables: Vec<Row> = published(page).map(|table| row(page, table)).collect();
+    // What most readers cannot have comes last.
+    tables.sort_by_key(|table| table.closed);
     page.html("tables.html", &List { tables }).await
 }
 
@@ -68,7 +73,7 @@ async fn described(page: &Page, name: &str) -> Result<Body, Fault> {
     page.knows(&[])?;
     let Some(table) = published(page).find(|table| table.name == name) else {
         let what = page.language.with("error-no-table", &[("name", name)]);
-        return Err(Fault::NotFound { what, near: published(page).map(|table| link(page, table)).collect() });
+        return Err(Fault::NotFound { what, near: near(page, name) });
     };
     let forms = FORMS.into_iter().filter(|form| form.fits(table));
     let may_take = may_read(table, page.view.reader()).is_ok();
@@ -123,6 +128,13 @@ fn name(language: Language, table: &Table) -> String {
 fn link(page: &Page, table: &Table) -> Link {
     let (language, code) = (page.language, table.name);
     Link { name: name(language, table), href: format!("/{}/tables/{code}", language.code()) }
+}
+
+/// Tables whose name may have been meant.
+fn near(page: &Page, name: &str) -> Vec<Link> {
+    let mut tables: Vec<_> = published(page).collect();
+    tables.sort_by_cached_key(|table| strsim::damerau_levenshtein(table.name, name));
+    tables.into_iter().take(NEAR).map(|table| link(page, table)).collect()
 }
 
 fn column(column: &'static Column) -> ColumnRow {
